@@ -1,0 +1,28 @@
+/* csv.h - a CSV upload, byte by byte, into a frame (RFC 4180 and what people really send).
+ *
+ * Push parser: feed pieces of any size. Header row first (names; BOM skipped); fields may be quoted with doubled quotes
+ * and line breaks inside; LF, CRLF or CR ends a line; blank lines are skipped; delimiter , ; or tab, found from the header.
+ * A column's type comes from its first non-empty cell: date (calendar.h's forms), number, else text; every later cell must
+ * fit: "line 57, column 3 (Close): expected a number, found \"abc\"". An empty cell is missing; NaN and inf are refused.
+ * The first date column is the time axis; its dates must rise strictly and may not be missing. */
+#ifndef GATECAST_API_CSV_H
+#define GATECAST_API_CSV_H
+
+#include "model/base/strbuf.h"
+#include "model/series/frame.h"
+
+struct csv_limits { size_t max_rows, max_cells, max_field; };
+extern const struct csv_limits csv_default_limits;   /* 10 M rows, 32 M cells, 1,024 bytes a field */
+
+struct csv_reader;
+enum err csv_new(const struct csv_limits *l, struct csv_reader **out, struct error *e);
+void csv_free(struct csv_reader *r);
+/** After an error every later call returns the same error. where = "line L, column C". */
+enum err csv_push(struct csv_reader *r, const char *bytes, size_t len, struct error *e);
+/** End of input: the frame is handed over (frame_free). At least one row and one number column. */
+enum err csv_finish(struct csv_reader *r, struct frame **out, struct error *e);
+
+/** Rows [from, from+n) of f as CSV with a header row; shortest round-trip numbers; missing = empty. */
+void csv_write(const struct frame *f, struct strbuf *out);
+
+#endif

@@ -1,0 +1,60 @@
+/* job_body.h - the training-job body and the job's answers. */
+#ifndef GATECAST_API_JOB_BODY_H
+#define GATECAST_API_JOB_BODY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/base/strbuf.h"
+#include "model/recipe.h"
+#include "model/trainer.h"
+
+/**
+ * POST /v1/jobs. Defaults where absent, recipe_check() at the end; unknown members are errors that name the nearest known
+ * one. model defaults to "{dataset}-{horizon}". *metadata (caller frees) is the member as JSON text or NULL
+ * (an object of at most 16 string values, 64 / 512 bytes). preset, encoder.cell, decoder.type and the like are checked
+ * to be what this build offers: ERR_INVALID names those. where = JSON pointer.
+ */
+enum err job_body_parse(const char *s, size_t len, struct recipe *out, char **metadata, struct error *e);
+/** The complete spec, every default written out; job_body_parse reads it back to the same recipe. */
+void recipe_render(const struct recipe *r, struct strbuf *out);
+
+/** {"discard": true} or an empty body. */
+enum err cancel_body_parse(const char *s, size_t len, bool *discard, struct error *e);
+/** {"version": 2} */
+enum err label_body_parse(const char *s, size_t len, int *version, struct error *e);
+
+/* Documents of a job, written by the worker, kept as text by the store. */
+struct progress { int epoch, epochs; long step, steps; double samples_per_second; double eta_s; /* < 0: unknown */ };
+void progress_render(const struct progress *p, struct strbuf *out);
+enum err progress_parse(const char *json, struct progress *out);
+void metrics_render(const struct epoch_report *r, struct strbuf *out);
+/** {"test":{mae,rmse,mase,smape,per_horizon:[…]},"naive":{…},"drift":{…},"seasonal_naive":{…},"skill":…,"verdict":…,
+ *   "p_value":…,"coverage":{"0.8":…,"0.9":…},"origins":…,"season":…,"shrinkage":…}; skill is against naive */
+void evaluation_render(const struct evaluation *v, struct strbuf *out);
+
+/* Borrowed texts; JSON members are embedded as they are, NULL is null. Times in microseconds, 0 is null. */
+struct job_view {
+	const char *id, *status, *model, *dataset;
+	int version;
+	int64_t created_at_us, started_at_us, finished_at_us, estimated_finish_us;
+	int attempts;
+	const char *progress, *metrics, *result, *spec, *error, *metadata;
+	uint64_t seed;
+};
+void job_render(const struct job_view *j, struct strbuf *out);
+struct event_view { int64_t id; const char *job, *level, *type, *message, *data; int64_t created_at_us; };
+void event_render(const struct event_view *v, struct strbuf *out);
+struct checkpoint_view { int64_t id; const char *job, *metrics, *sha256; int epoch; int64_t created_at_us; };
+void checkpoint_render(const struct checkpoint_view *v, struct strbuf *out);
+
+/** The page around rendered members: list_begin, then for each list_next + render, then list_end. */
+void list_begin(struct strbuf *out);
+void list_next(struct strbuf *out, bool first);
+void list_end(struct strbuf *out, bool has_more);
+
+/** `"text"` with escapes; time as "2026-01-02T03:04:05.678Z". */
+void json_string(struct strbuf *out, const char *s);
+void json_time_us(struct strbuf *out, int64_t us);
+
+#endif

@@ -1,0 +1,13 @@
+/* problem.h - errors as RFC 9457 problem+json, with the top-level "error" string that TensorFlow Serving's and the Open
+ * Inference Protocol's clients read:
+ * {"type":"about:blank","title":…,"status":422,"detail":…,"pointer":"/training/epochs","code":"invalid","error":…} */
+#ifndef GATECAST_API_PROBLEM_H
+#define GATECAST_API_PROBLEM_H
+
+#include "model/base/error.h"
+#include "model/base/strbuf.h"
+
+/** instance: the request's path, or NULL. */
+void problem_render(const struct error *e, const char *instance, struct strbuf *out);
+
+#endif

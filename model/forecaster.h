@@ -1,0 +1,49 @@
+/* forecaster.h - a trained model ready to answer: pipeline, packed network, calibration.
+ *
+ *     context rows ─► pipeline_window ─► infer_run ─► decode, intervals ─► own units
+ *
+ * Immutable after creation; the owner counts references (server/registry). */
+#ifndef GATECAST_MODEL_FORECASTER_H
+#define GATECAST_MODEL_FORECASTER_H
+
+#include "model/infer/infer.h"
+#include "model/series/calendar.h"
+#include "model/series/conformal.h"
+#include "model/series/pipeline.h"
+
+struct forecaster {
+	struct pipeline pipeline;
+	struct net_spec net;
+	struct frequency frequency;
+	double level[NET_MAX_LEVELS];     /* of a quantile network; a point has none */
+	struct infer_model *infer;
+	struct conformal *conformal;      /* may be NULL: no intervals */
+};
+
+/** Takes conformal (also on failure); copies the rest. params: flat block of net. */
+enum err forecaster_new(const struct pipeline *p, const struct net_spec *net, const double *levels,
+                        struct frequency frequency, const float *params, struct conformal *conformal,
+                        struct forecaster **out, struct error *e);
+void forecaster_free(struct forecaster *f);
+size_t forecaster_bytes(const struct forecaster *f);
+
+/* One series to forecast. Pointers are borrowed. */
+struct forecast {
+	const double *context;   /* [pipeline_context][columns], NaN filled already */
+	float *attention;        /* [horizon][window] or NULL */
+	double *mean;            /* [targets][horizon], own units */
+	int quantiles;           /* 0 … */
+	const double *quantile_level;   /* each in (0, 1) */
+	double *quantile;        /* [quantiles][targets][horizon]; +-INFINITY where the calibration is too small */
+	bool finite;             /* written: false when the network's output was not finite */
+};
+
+struct forecast_ws;   /* one thread's workspace */
+enum err forecast_ws_new(int max_rows, struct forecast_ws **out, struct error *e);
+void forecast_ws_free(struct forecast_ws *w);
+/** Grow for this model; rarely. */
+enum err forecast_ws_reserve(struct forecast_ws *w, const struct forecaster *f, struct error *e);
+/** n <= max_rows forecasts of one model after a reserve. Allocates nothing, cannot fail. */
+void forecaster_run(const struct forecaster *f, struct forecast_ws *w, struct forecast *const *jobs, int n);
+
+#endif

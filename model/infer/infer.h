@@ -1,0 +1,44 @@
+/* infer.h - the inference execution: weights packed once, a workspace sized
+ * once, many sequences a call, no allocation and no failure in between.
+ *
+ * The sequences of a call may have different lengths. They are ordered by
+ * falling length, so the active rows of a step are a prefix and nothing is
+ * padded. Each row's arithmetic is the same sequence of operations whatever
+ * its neighbours: an answer has the same bits alone or in any batch. */
+#ifndef GATECAST_INFER_INFER_H
+#define GATECAST_INFER_INFER_H
+
+#include <stddef.h>
+
+#include "model/nn/spec.h"
+
+struct infer_model;   /* packed weights; immutable, shared between threads */
+struct infer_ws;      /* one thread's workspace; fits every model it was sized for */
+
+struct infer_sequence {
+	const float *x;      /* [T][inputs] standardised */
+	int T;               /* 1 … */
+	float *y;            /* [horizon][targets * levels] written */
+	float *attention;    /* [horizon][T] written, or NULL */
+};
+
+/** Pack `params` (the flat block of s; copied). Free with infer_model_free (NULL is fine). */
+enum err infer_model_new(const struct net_spec *s, const float *params, struct infer_model **out, struct error *e);
+void infer_model_free(struct infer_model *m);
+const struct net_spec *infer_model_spec(const struct infer_model *m);
+/** Bytes it holds. */
+size_t infer_model_bytes(const struct infer_model *m);
+
+/** A workspace for up to max_rows sequences a call. Grows only in infer_ws_reserve. */
+enum err infer_ws_new(int max_rows, struct infer_ws **out, struct error *e);
+void infer_ws_free(struct infer_ws *w);
+/** Make room for sequences of this model up to max_T steps; call before infer_run, outside the hot path or rarely. */
+enum err infer_ws_reserve(struct infer_ws *w, const struct infer_model *m, int max_T, struct error *e);
+
+/** Run n <= max_rows sequences, any order of lengths. Cannot fail. */
+void infer_run(const struct infer_model *m, struct infer_ws *w, const struct infer_sequence *seq, int n);
+
+/** Name of the kernels in use: "c", "avx2", "avx512". */
+const char *infer_kernels_name(void);
+
+#endif

@@ -1,0 +1,93 @@
+/* pipeline.h - from rows in the data's own units to what the network sees, and back.
+ *
+ *     context rows ──► fill forward ──► features ──► last `window` rows ──► change or scale ──► x
+ *     y ──► times the change's scale ──► log change or difference against the last value ──► own units
+ *
+ * One function serves training, backtest and requests, and features are
+ * computed from the context alone, so there is no skew between them.
+ *
+ * Channels in the target's own units (the target, sma, ema) are taken as changes
+ * against the target's last known value, over the spread of such changes in the
+ * training part: log changes where all training values are positive, differences else.
+ * macd is divided by the last value (log) or left (difference). All other channels are
+ * standardised with the training part's mean and deviation (of the log where a raw column
+ * is positive throughout training). Standardised values are clipped to +-8. */
+#ifndef GATECAST_SERIES_PIPELINE_H
+#define GATECAST_SERIES_PIPELINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "model/base/error.h"
+#include "model/series/feature.h"
+#include "model/series/frame.h"
+
+#define PIPELINE_MAX_COLUMNS  64
+#define PIPELINE_MAX_FEATURES 64
+#define PIPELINE_MAX_TARGETS  16
+#define PIPELINE_MAX_CHANNELS 128
+#define PIPELINE_MAX_CONTEXT  20000
+
+enum transform {
+	TRANSFORM_CHANGE,        /* against the last value of `anchor`, / scale */
+	TRANSFORM_RATIO,         /* / last value of `anchor`, / scale (macd) */
+	TRANSFORM_STANDARD,      /* (v - mean) / scale */
+	TRANSFORM_LOG_STANDARD,  /* (log v - mean) / scale; v <= 0 gives 0 */
+	TRANSFORM_NONE
+};
+
+struct channel { enum transform transform; int anchor; /* target index */ double mean, scale; };
+
+struct target {
+	int column;
+	bool log;                /* log changes, else differences */
+	double scale;            /* of one network unit */
+	double shrink;           /* 0 ... 1 on the network's output, towards the last value; 1 until a trainer chose it */
+};
+
+struct pipeline {
+	int columns, targets, features, channels, window, horizon;
+	char column[PIPELINE_MAX_COLUMNS][FRAME_NAME_MAX + 1];  /* raw columns, in the clients' order */
+	struct target target[PIPELINE_MAX_TARGETS];
+	struct feature feature[PIPELINE_MAX_FEATURES];
+	struct channel channel[PIPELINE_MAX_CHANNELS];
+	double minimum[PIPELINE_MAX_COLUMNS], maximum[PIPELINE_MAX_COLUMNS];  /* seen in training */
+};
+
+/* What a request's last row was, which the way back needs. */
+struct anchor {
+	double last[PIPELINE_MAX_TARGETS];
+	double volatility[PIPELINE_MAX_TARGETS];  /* deviation of the window's one-step changes, in network units; >= 1e-6 */
+};
+
+/**
+ * Names and sizes only: columns = targets, then raw features not among them.
+ * Scales are unset until pipeline_fit. features = NULL or 0: the targets themselves.
+ * has_column(arg, name) tells which names are columns of the dataset.
+ */
+enum err pipeline_init(struct pipeline *p, const char *const *targets, int n_targets,
+                       const char *const *features, int n_features, int window, int horizon,
+                       const struct frame *f, struct error *e);
+/** Rows that one forecast needs: window + the longest look-back. */
+int pipeline_context(const struct pipeline *p);
+/** Copy the pipeline's columns of f as [rows][columns], filled forward; *first = the first row with no
+ *  missing value (rows before it are not usable). filled counts replaced cells. out: rows * columns. */
+enum err pipeline_rows(const struct pipeline *p, const struct frame *f, double *out,
+                       size_t *first, size_t *filled, struct error *e);
+/** Fit transforms and scales on rows[0 … n-1] ([n][columns], no NaN): the training part alone. */
+enum err pipeline_fit(struct pipeline *p, const double *rows, size_t n, struct error *e);
+
+/** Doubles of scratch that pipeline_window needs. */
+size_t pipeline_scratch(const struct pipeline *p);
+/** x [window][channels] and the anchor from the context rows [context][columns] without NaN. Allocates nothing. */
+void pipeline_window(const struct pipeline *p, const double *context, double *scratch,
+                     float *x, struct anchor *a);
+/** A value in own units as the network's target: the change from the anchor to v, over the scale. */
+double pipeline_encode(const struct pipeline *p, int target, const struct anchor *a, double v);
+/** And back. */
+double pipeline_decode(const struct pipeline *p, int target, const struct anchor *a, double y);
+/** Fill NaN forward in place in [n][columns]; returns cells filled, or -1 with *column, *row of a missing
+ *  value that has none before it. */
+long fill_forward(double *rows, size_t n, int columns, int *column, size_t *row);
+
+#endif
