@@ -253,7 +253,9 @@ static void check_inferred(size_t n, const char *want)
 /* The axis of each step is recognised, whole and with one row in seven left out. */
 START_TEST(infer_what_was_advanced)
 {
-	static const char *const names[] = { "s", "15s", "5min", "30min", "h", "6h", "B", "D", "7D", "14D", "MS", "3MS", "12MS" };
+	static const char *const names[] = {
+		"s", "15s", "5min", "30min", "h", "6h", "B", "D", "7D", "14D", "MS", "3MS", "12MS",
+	};
 	static const char *const starts[] = { "2015-12-31", "2000-01-01", "1968-03-15" };
 	for (size_t i = 0; i < sizeof names / sizeof *names * 3; i++) {
 		struct frequency f;
