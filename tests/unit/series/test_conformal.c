@@ -24,8 +24,8 @@ static const struct { int levels, n; double p, want; } shifts[] = {
 	{ 1, 9, 0.19, 10 },           /* … and downwards below */
 	{ 1, 9, 0.1, 10 },
 	{ 1, 9, 0.09, -INFINITY },
-	{ 1, 9, 0.7, 70 },            /* 0.7 is a little more than 7/10 in binary */
-	{ 1, 9, 0.3, 30 },            /* and 0.3 a little less */
+	{ 1, 99, 0.55, 550 },         /* 100 * 0.55 is a little more than 55 in binary … */
+	{ 1, 99, 0.29, 290 },         /* … and 100 * 0.29 a little less than 29 */
 	{ 1, 9, 0.5, 0 },             /* a point forecast itself */
 	{ 3, 9, 0.5, 50 },            /* a quantile network's median has scores of its own */
 	{ 1, 99, 0.95, 950 },
