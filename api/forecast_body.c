@@ -64,7 +64,7 @@ static bool read_column(struct scan *s, struct text name, struct pool *pool, str
 {
 	if (name.len == 0 || name.len > FRAME_NAME_MAX)
 		return scan_fail(s, ERR_INVALID, "a column's name has 1 to %d bytes", FRAME_NAME_MAX);
-	if (!pool_numbers(s, pool, &oug->value, &out->n))
+	if (!pool_numbers(s, pool, &out->value, &out->n))
 		return false;
 	if (out->n == 0)
 		return scan_fail(s, ERR_INVALID, "has no values");

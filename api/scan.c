@@ -1,3 +1,5 @@
+/* scan.c - the grammar, one function for each of its words. Where a failure happened is worked out only when it did, from
+ * the open containers: an object's last name, an array's count. */
 #include "api/scan.h"
 
 #include <math.h>
@@ -6,6 +8,7 @@
 #include <string.h>
 
 #include "api/number.h"
+#include "api/pointer.h"
 #include "api/utf8.h"
 #include "model/base/nearest.h"
 
@@ -28,39 +31,21 @@ bool text_is(struct text t, const char *s)
 
 /* --- failures ----------------------------------------------------------------------------------------------------- */
 
-/* One reference token of a pointer: ~ is ~0, / is ~1 (RFC 6901); cut to fit. */
-static size_t pointer_token(char *out, size_t at, size_t cap, struct text name)
-{
-	if (at + 1 < cap)
-		out[at++] = '/';
-	for (size_t i = 0; i < name.len && at + 2 < cap; i++) {
-		if (name.s[i] == '~' || name.s[i] == '/') {
-			out[at++] = '~';
-			out[at++] = name.s[i] == '~' ? '0' : '1';
-		} else {
-			out[at++] = name.s[i];
-		}
-	}
-	return at;
-}
-
 /* The pointer of the value that is being read. */
 static size_t pointer_here(const struct scan *s, char *out, size_t cap)
 {
 	size_t at = 0;
+	out[0] = '\0';
 	for (int i = 0; i < s->depth; i++) {
 		const struct scan_level *l = &s->level[i];
 		if (l->object) {
 			size_t names = i + 1 < s->depth ? s->level[i + 1].first_name : s->names;
 			if (names > l->first_name)
-				at = pointer_token(out, at, cap, s->name[names - 1]);
+				at = pointer_add(out, at, cap, s->name[names - 1].s, s->name[names - 1].len);
 		} else if (l->count > 0) {
-			char digits[24];
-			int n = snprintf(digits, sizeof digits, "%zu", l->count - 1);
-			at = pointer_token(out, at, cap, (struct text){ digits, (size_t)n });
+			at = pointer_add_index(out, at, cap, l->count - 1);
 		}
 	}
-	out[at] = '\0';
 	return at;
 }
 
@@ -91,8 +76,7 @@ bool scan_missing(struct scan *s, const char *member)
 	if (s->rc)
 		return false;
 	size_t at = pointer_here(s, where, sizeof where);
-	at = pointer_token(where, at, sizeof where, (struct text){ member, strlen(member) });
-	where[at] = '\0';
+	pointer_add(where, at, sizeof where, member, strlen(member));
 	s->rc = fail(s->error, ERR_INVALID, where, "\"%s\" is required", member);
 	return false;
 }
