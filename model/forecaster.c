@@ -251,13 +251,17 @@ static void decode_step(const struct forecaster *f, const struct forecast_ws *w,
 		rearrange(job->quantile_level, &job->quantile[step], job->quantiles, stride);
 }
 
+void forecaster_decode(const struct forecaster *f, const struct forecast_ws *w, int row, struct forecast *job)
+{
+	job->finite = true;
+	for (int t = 0; t < f->net.targets; t++)
+		for (int h = 0; h < f->net.horizon; h++)
+			decode_step(f, w, row, t, h, job);
+}
+
 void forecaster_run(const struct forecaster *f, struct forecast_ws *w, struct forecast *const *jobs, int n)
 {
 	forecaster_network(f, w, jobs, n);
-	for (int i = 0; i < n; i++) {
-		jobs[i]->finite = true;
-		for (int t = 0; t < f->net.targets; t++)
-			for (int h = 0; h < f->net.horizon; h++)
-				decode_step(f, w, i, t, h, jobs[i]);
-	}
+	for (int i = 0; i < n; i++)
+		forecaster_decode(f, w, i, jobs[i]);
 }

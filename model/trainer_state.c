@@ -144,7 +144,7 @@ static bool course_plausible(const struct course *c, const struct recipe *r)
 static bool floats_finite(struct wire w)
 {
 	while (w.left) {
-		float v;
+		float v = 0;
 		wire_floats(&w, &v, 1);
 		if (!isfinite(v))
 			return false;
