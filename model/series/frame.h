@@ -35,7 +35,8 @@ struct frame {
 
 struct frame *frame_new(void);
 void frame_free(struct frame *f);   /* NULL is fine */
-/** Add an empty column; only while rows = 0. ERR_INVALID on a duplicate or overlong name, too many. */
+/** Add an empty column; only while rows = 0. The first date column becomes the time axis.
+ *  ERR_INVALID on a duplicate or overlong name, too many. */
 enum err frame_add_column(struct frame *f, const char *name, enum column_type type, struct error *e);
 /** Append one row of missing values; the caller then sets cells with frame_set_*. Grows by doubling. */
 enum err frame_add_row(struct frame *f, struct error *e);
