@@ -11,8 +11,10 @@
  * upload are cut makes no difference. Every column starts as a number column and takes its type from its first cell. */
 #include "api/csv.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -271,7 +273,7 @@ static enum err end_field(struct csv_reader *r)
 
 	if (rc)
 		return rc;
-	r->column++;
+	r->column += r->column < INT_MAX;
 	next_field(r);
 	return ERR_OK;
 }
