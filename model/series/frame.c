@@ -28,16 +28,20 @@ struct frame *frame_new(void)
 	return f;
 }
 
+static void free_cells(struct column *c)
+{
+	free(c->number);
+	free(c->date);
+	free(c->text);
+	free(c->text_at);
+}
+
 void frame_free(struct frame *f)
 {
 	if (!f)
 		return;
-	for (int j = 0; j < f->columns; j++) {
-		free(f->column[j].number);
-		free(f->column[j].date);
-		free(f->column[j].text);
-		free(f->column[j].text_at);
-	}
+	for (int j = 0; j < f->columns; j++)
+		free_cells(&f->column[j]);
 	free(f->column);
 	free(f);
 }
@@ -168,6 +172,24 @@ enum err frame_add_row(struct frame *f, struct error *e)
 	for (int j = 0; j < f->columns; j++)
 		clear_cell(&f->column[j], f->rows);
 	f->rows++;
+	return ERR_OK;
+}
+
+enum err frame_retype(struct frame *f, int column, enum column_type type, struct error *e)
+{
+	struct column *old = &f->column[column], fresh = { .type = type };
+
+	memcpy(fresh.name, old->name, sizeof fresh.name);
+	if (f->cap > 0 && !grow_column(&fresh, f->cap)) {
+		free_cells(&fresh);
+		return fail_nomem(e);
+	}
+	for (size_t row = 0; row < f->rows; row++)
+		clear_cell(&fresh, row);
+	free_cells(old);
+	*old = fresh;
+	if (type == COLUMN_DATE && f->date_column < 0)
+		f->date_column = column;
 	return ERR_OK;
 }
 
