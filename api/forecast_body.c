@@ -555,7 +555,7 @@ static void write_timestamps(struct strbuf *out, const int64_t *t, int n)
 	for (int i = 0; i < n; i++) {
 		strbuf_addc(out, i ? ',' : '[');
 		date_format(t[i], date);
-		json_string(out, date);
+		json_write_string(out, date);
 	}
 	strbuf_addc(out, ']');
 }
@@ -590,7 +590,7 @@ static void write_attention(struct strbuf *out, const struct forecast_output *o)
 static void write_output(struct strbuf *out, const struct forecast_output *o)
 {
 	strbuf_adds(out, "{\"target\":");
-	json_string(out, o->target);
+	json_write_string(out, o->target);
 	write_timestamps(out, o->timestamp, o->steps);
 	strbuf_adds(out, ",\"mean\":");
 	write_numbers(out, o->mean, (size_t)o->steps);
@@ -613,7 +613,7 @@ static void write_skill(struct strbuf *out, const struct skill_view *v)
 	strbuf_adds(out, ",\"vs_seasonal_naive\":");
 	number_write(out, v->vs_seasonal_naive);
 	strbuf_adds(out, ",\"verdict\":");
-	json_string(out, v->verdict);
+	json_write_string(out, v->verdict);
 	strbuf_addc(out, '}');
 }
 
@@ -621,7 +621,7 @@ void forecast_render(const char *model, int version, const struct forecast_outpu
                      const struct skill_view *skill, const char *const *warnings, int n_warnings, struct strbuf *out)
 {
 	strbuf_adds(out, "{\"model\":");
-	json_string(out, model);
+	json_write_string(out, model);
 	strbuf_addf(out, ",\"version\":%d,\"outputs\":[", version);
 	for (int i = 0; i < outputs; i++) {
 		if (i)
@@ -634,7 +634,7 @@ void forecast_render(const char *model, int version, const struct forecast_outpu
 	for (int i = 0; i < n_warnings; i++) {
 		if (i)
 			strbuf_addc(out, ',');
-		json_string(out, warnings[i]);
+		json_write_string(out, warnings[i]);
 	}
 	strbuf_adds(out, "]}");
 }
@@ -655,11 +655,11 @@ void infer_render(const char *model, int version, const char *id, const double *
                   size_t rows, size_t steps, size_t targets, struct strbuf *out)
 {
 	strbuf_adds(out, "{\"model_name\":");
-	json_string(out, model);
+	json_write_string(out, model);
 	strbuf_addf(out, ",\"model_version\":\"%d\"", version);
 	if (id) {
 		strbuf_adds(out, ",\"id\":");
-		json_string(out, id);
+		json_write_string(out, id);
 	}
 	strbuf_addf(out, ",\"outputs\":[{\"name\":\"output\",\"datatype\":\"FP64\",\"shape\":[%zu,%zu,%zu],\"data\":",
 		rows, steps, targets);

@@ -64,50 +64,13 @@ enum err label_body_parse(const char *s, size_t len, int *version, struct error 
 	return ERR_OK;
 }
 
-/* --- pieces ------------------------------------------------------------------------------------------------------- */
-
-/* ,"name": */
-static void member(struct strbuf *out, const char *name)
-{
-	strbuf_addf(out, ",\"%s\":", name);
-}
-
-static void member_text(struct strbuf *out, const char *name, const char *text)
-{
-	member(out, name);
-	json_string(out, text);
-}
-
-static void member_time(struct strbuf *out, const char *name, int64_t us)
-{
-	member(out, name);
-	json_time_us(out, us);
-}
-
-static void member_number(struct strbuf *out, const char *name, double v)
-{
-	member(out, name);
-	number_write(out, v);
-}
-
-static void member_json(struct strbuf *out, const char *name, const char *json)
-{
-	member(out, name);
-	strbuf_adds(out, json ? json : "null");
-}
-
-static const char *flag(bool v)
-{
-	return v ? "true" : "false";
-}
-
 /* --- documents of the worker -------------------------------------------------------------------------------------- */
 
 void progress_render(const struct progress *p, struct strbuf *out)
 {
 	strbuf_addf(out, "{\"epoch\":%d,\"epochs\":%d,\"step\":%ld,\"steps\":%ld", p->epoch, p->epochs, p->step, p->steps);
-	member_number(out, "samples_per_second", p->samples_per_second);
-	member_number(out, "eta_s", p->eta_s < 0 ? NAN : p->eta_s);
+	json_member_number(out, "samples_per_second", p->samples_per_second);
+	json_member_number(out, "eta_s", p->eta_s < 0 ? NAN : p->eta_s);
 	strbuf_addc(out, '}');
 }
 
@@ -146,12 +109,14 @@ enum err progress_parse(const char *json, struct progress *out)
 void metrics_render(const struct epoch_report *r, struct strbuf *out)
 {
 	strbuf_addf(out, "{\"epoch\":%d", r->epoch);
-	member_number(out, "train_loss", r->train_loss);
-	member_number(out, "validation_loss", r->validation_loss);
-	member_number(out, "learning_rate", r->learning_rate);
-	member_number(out, "gradient_norm", r->gradient_norm);
-	strbuf_addf(out, ",\"skipped_steps\":%d,\"best\":%s,\"rolled_back\":%s}", r->skipped_steps, flag(r->best),
-		flag(r->rolled_back));
+	json_member_number(out, "train_loss", r->train_loss);
+	json_member_number(out, "validation_loss", r->validation_loss);
+	json_member_number(out, "learning_rate", r->learning_rate);
+	json_member_number(out, "gradient_norm", r->gradient_norm);
+	json_member_int(out, "skipped_steps", r->skipped_steps);
+	json_member_flag(out, "best", r->best);
+	json_member_flag(out, "rolled_back", r->rolled_back);
+	strbuf_addc(out, '}');
 }
 
 /* "mae":…,"rmse":…,"mase":…,"smape":… */
@@ -159,14 +124,14 @@ static void write_scores(struct strbuf *out, const struct scores *s)
 {
 	strbuf_adds(out, "\"mae\":");
 	number_write(out, s->mae);
-	member_number(out, "rmse", s->rmse);
-	member_number(out, "mase", s->mase);
-	member_number(out, "smape", s->smape);
+	json_member_number(out, "rmse", s->rmse);
+	json_member_number(out, "mase", s->mase);
+	json_member_number(out, "smape", s->smape);
 }
 
 static void write_per_horizon(struct strbuf *out, const struct scores *step, int horizon)
 {
-	member(out, "per_horizon");
+	json_member(out, "per_horizon");
 	strbuf_addc(out, '[');
 	for (int h = 0; step && h < horizon; h++) {
 		strbuf_adds(out, h ? ",{" : "{");
@@ -180,7 +145,7 @@ static void write_coverage(struct strbuf *out, const double coverage[2])
 {
 	strbuf_adds(out, ",\"coverage\":{\"0.8\":");
 	number_write(out, coverage[0]);
-	member_number(out, "0.9", coverage[1]);
+	json_member_number(out, "0.9", coverage[1]);
 	strbuf_addc(out, '}');
 }
 
@@ -191,20 +156,20 @@ void evaluation_render(const struct evaluation *v, struct strbuf *out)
 	write_per_horizon(out, v->per_step, v->horizon);
 	strbuf_addc(out, '}');
 	for (int b = 0; b < BASELINE_COUNT; b++) {
-		member(out, baseline_name((enum baseline)b));
+		json_member(out, baseline_name((enum baseline)b));
 		strbuf_addc(out, '{');
 		write_scores(out, &v->baseline[b]);
 		write_per_horizon(out, v->baseline_step[b], v->horizon);
-		member_number(out, "skill", v->skill[b]);   /* of the model, against this */
+		json_member_number(out, "skill", v->skill[b]);   /* of the model, against this */
 		strbuf_addc(out, '}');
 	}
-	member_number(out, "skill", v->skill[BASELINE_NAIVE]);
-	member_text(out, "verdict", verdict_name(v->verdict));
-	member_number(out, "p_value", v->p_value);
+	json_member_number(out, "skill", v->skill[BASELINE_NAIVE]);
+	json_member_text(out, "verdict", verdict_name(v->verdict));
+	json_member_number(out, "p_value", v->p_value);
 	write_coverage(out, v->coverage);
 	strbuf_addf(out, ",\"origins\":%zu", v->origins);
-	member_number(out, "season", v->season);
-	member_number(out, "shrinkage", v->shrinkage);
+	json_member_number(out, "season", v->season);
+	json_member_number(out, "shrinkage", v->shrinkage);
 	strbuf_addc(out, '}');
 }
 
@@ -213,52 +178,52 @@ void evaluation_render(const struct evaluation *v, struct strbuf *out)
 void job_render(const struct job_view *j, struct strbuf *out)
 {
 	strbuf_adds(out, "{\"id\":");
-	json_string(out, j->id);
-	member_text(out, "object", "job");
-	member_text(out, "status", j->status);
-	member_text(out, "model", j->model);
-	member(out, "version");
+	json_write_string(out, j->id);
+	json_member_text(out, "object", "job");
+	json_member_text(out, "status", j->status);
+	json_member_text(out, "model", j->model);
+	json_member(out, "version");
 	if (j->version > 0)
 		strbuf_addf(out, "%d", j->version);
 	else
 		strbuf_adds(out, "null");
-	member_text(out, "dataset", j->dataset);
-	member_time(out, "created_at", j->created_at_us);
-	member_time(out, "started_at", j->started_at_us);
-	member_time(out, "finished_at", j->finished_at_us);
-	member_time(out, "estimated_finish", j->estimated_finish_us);
-	strbuf_addf(out, ",\"attempts\":%d", j->attempts);
-	member_json(out, "progress", j->progress);
-	member_json(out, "metrics", j->metrics);
-	member_json(out, "result", j->result);
-	member_json(out, "spec", j->spec);
+	json_member_text(out, "dataset", j->dataset);
+	json_member_time(out, "created_at", j->created_at_us);
+	json_member_time(out, "started_at", j->started_at_us);
+	json_member_time(out, "finished_at", j->finished_at_us);
+	json_member_time(out, "estimated_finish", j->estimated_finish_us);
+	json_member_int(out, "attempts", j->attempts);
+	json_member_raw(out, "progress", j->progress);
+	json_member_raw(out, "metrics", j->metrics);
+	json_member_raw(out, "result", j->result);
+	json_member_raw(out, "spec", j->spec);
 	strbuf_addf(out, ",\"seed\":%llu", (unsigned long long)j->seed);
-	member_json(out, "error", j->error);
-	member_json(out, "metadata", j->metadata);
+	json_member_raw(out, "error", j->error);
+	json_member_raw(out, "metadata", j->metadata);
 	strbuf_addc(out, '}');
 }
 
 void event_render(const struct event_view *v, struct strbuf *out)
 {
 	strbuf_addf(out, "{\"id\":%lld", (long long)v->id);
-	member_text(out, "object", "job.event");
-	member_text(out, "job", v->job);
-	member_time(out, "created_at", v->created_at_us);
-	member_text(out, "level", v->level);
-	member_text(out, "type", v->type);
-	member_text(out, "message", v->message);
-	member_json(out, "data", v->data);
+	json_member_text(out, "object", "job.event");
+	json_member_text(out, "job", v->job);
+	json_member_time(out, "created_at", v->created_at_us);
+	json_member_text(out, "level", v->level);
+	json_member_text(out, "type", v->type);
+	json_member_text(out, "message", v->message);
+	json_member_raw(out, "data", v->data);
 	strbuf_addc(out, '}');
 }
 
 void checkpoint_render(const struct checkpoint_view *v, struct strbuf *out)
 {
 	strbuf_addf(out, "{\"id\":%lld", (long long)v->id);
-	member_text(out, "object", "job.checkpoint");
-	member_text(out, "job", v->job);
-	strbuf_addf(out, ",\"epoch\":%d", v->epoch);
-	member_time(out, "created_at", v->created_at_us);
-	member_json(out, "metrics", v->metrics);
-	member_text(out, "sha256", v->sha256);
+	json_member_text(out, "object", "job.checkpoint");
+	json_member_text(out, "job", v->job);
+	json_member_int(out, "epoch", v->epoch);
+	json_member_time(out, "created_at", v->created_at_us);
+	json_member_raw(out, "metrics", v->metrics);
+	json_member_text(out, "sha256", v->sha256);
 	strbuf_addc(out, '}');
 }

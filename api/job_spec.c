@@ -58,73 +58,74 @@ struct member {
 #define END           { .name = NULL }
 
 static const struct member encoder_members[] = {
-	{ "cell",          KIND_CHOICE, AT(only), .choice = NAMES("gru") },
-	{ "hidden_size",   KIND_WHOLE,  RECIPE(hidden) },
-	{ "num_layers",    KIND_WHOLE,  RECIPE(layers) },
-	{ "bidirectional", KIND_NEVER,  0 },
-	{ "bias",          KIND_FLAG,   RECIPE(bias) },
-	{ "reset_after",   KIND_FLAG,   RECIPE(reset_after) },
-	{ "dropout",       KIND_NUMBER, RECIPE(dropout) },
+	{ "cell",          KIND_CHOICE, .at = AT(only), .choice = NAMES("gru") },
+	{ "hidden_size",   KIND_WHOLE,  .at = RECIPE(hidden) },
+	{ "num_layers",    KIND_WHOLE,  .at = RECIPE(layers) },
+	{ .name = "bidirectional", .kind = KIND_NEVER },
+	{ "bias",          KIND_FLAG,   .at = RECIPE(bias) },
+	{ "reset_after",   KIND_FLAG,   .at = RECIPE(reset_after) },
+	{ "dropout",       KIND_NUMBER, .at = RECIPE(dropout) },
 	END
 };
 static const struct member decoder_members[] = {
-	{ "type",  KIND_CHOICE, AT(only), .choice = NAMES("attention") },
-	{ "score", KIND_CHOICE, AT(only), .choice = NAMES("additive") },
-	{ "input", KIND_CHOICE, RECIPE(decoder_input),
+	{ "type",  KIND_CHOICE, .at = AT(only), .choice = NAMES("attention") },
+	{ "score", KIND_CHOICE, .at = AT(only), .choice = NAMES("additive") },
+	{ "input", KIND_CHOICE, .at = RECIPE(decoder_input),
 	  .choice = NAMES([DECODER_CONTEXT] = "context", [DECODER_CONTEXT_PREVIOUS] = "context+previous") },
 	END
 };
 static const struct member output_members[] = {
-	{ "type",   KIND_CHOICE, AT(output), .choice = NAMES([OUTPUT_POINT] = "point", [OUTPUT_QUANTILE] = "quantile") },
-	{ "levels", KIND_LEVELS, RECIPE(level), RECIPE(levels), NET_MAX_LEVELS },
+	{ "type",   KIND_CHOICE, .at = AT(output), .choice = NAMES([OUTPUT_POINT] = "point", [OUTPUT_QUANTILE] = "quantile") },
+	{ "levels", KIND_LEVELS, .at = RECIPE(level), .count_at = RECIPE(levels), .max = NET_MAX_LEVELS },
 	END
 };
 static const struct member split_members[] = {
-	{ "train",      KIND_NUMBER, RECIPE(train) },
-	{ "validation", KIND_NUMBER, RECIPE(validation) },
-	{ "test",       KIND_NUMBER, RECIPE(test) },
+	{ "train",      KIND_NUMBER, .at = RECIPE(train) },
+	{ "validation", KIND_NUMBER, .at = RECIPE(validation) },
+	{ "test",       KIND_NUMBER, .at = RECIPE(test) },
 	END
 };
 static const struct member scheduler_members[] = {
-	{ "type",     KIND_CHOICE, RECIPE(scheduler),
+	{ "type",     KIND_CHOICE, .at = RECIPE(scheduler),
 	  .choice = NAMES([SCHEDULER_NONE] = "none", [SCHEDULER_REDUCE_ON_PLATEAU] = "reduce_on_plateau") },
-	{ "factor",   KIND_NUMBER, RECIPE(scheduler_factor) },
-	{ "patience", KIND_WHOLE,  RECIPE(scheduler_patience) },
+	{ "factor",   KIND_NUMBER, .at = RECIPE(scheduler_factor) },
+	{ "patience", KIND_WHOLE,  .at = RECIPE(scheduler_patience) },
 	END
 };
 static const struct member early_stopping_members[] = {
-	{ "patience", KIND_WHOLE, RECIPE(early_stopping_patience) },
+	{ "patience", KIND_WHOLE, .at = RECIPE(early_stopping_patience) },
 	END
 };
 static const struct member training_members[] = {
-	{ "loss",           KIND_CHOICE, AT(loss), .choice = NAMES([LOSS_MSE] = "mse", [LOSS_MAE] = "mae",
+	{ "loss",           KIND_CHOICE, .at = AT(loss), .choice = NAMES([LOSS_MSE] = "mse", [LOSS_MAE] = "mae",
 	                                                          [LOSS_HUBER] = "huber", [LOSS_PINBALL] = "pinball") },
-	{ "huber_delta",    KIND_NUMBER, RECIPE(huber_delta) },
-	{ "optimizer",      KIND_CHOICE, AT(only), .choice = NAMES("adam") },
-	{ "learning_rate",  KIND_NUMBER, RECIPE(learning_rate) },
-	{ "batch_size",     KIND_WHOLE,  RECIPE(batch_size) },
-	{ "epochs",         KIND_WHOLE,  RECIPE(epochs) },
-	{ "clip_norm",      KIND_NUMBER, RECIPE(clip_norm) },
-	{ "weight_decay",   KIND_NUMBER, RECIPE(weight_decay) },
+	{ "huber_delta",    KIND_NUMBER, .at = RECIPE(huber_delta) },
+	{ "optimizer",      KIND_CHOICE, .at = AT(only), .choice = NAMES("adam") },
+	{ "learning_rate",  KIND_NUMBER, .at = RECIPE(learning_rate) },
+	{ "batch_size",     KIND_WHOLE,  .at = RECIPE(batch_size) },
+	{ "epochs",         KIND_WHOLE,  .at = RECIPE(epochs) },
+	{ "clip_norm",      KIND_NUMBER, .at = RECIPE(clip_norm) },
+	{ "weight_decay",   KIND_NUMBER, .at = RECIPE(weight_decay) },
 	{ "scheduler",      KIND_OBJECT, .count_at = RECIPE(scheduler), .members = scheduler_members },
 	{ "early_stopping", KIND_OBJECT, .count_at = RECIPE(early_stopping_patience), .members = early_stopping_members },
-	{ "seed",           KIND_SEED,   RECIPE(seed) },
+	{ "seed",           KIND_SEED,   .at = RECIPE(seed) },
 	END
 };
 static const struct member job_members[] = {
-	{ "dataset",  KIND_NAME,     RECIPE(dataset), .required = true },
-	{ "model",    KIND_NAME,     RECIPE(model) },
-	{ "target",   KIND_COLUMNS,  RECIPE(target), RECIPE(targets), PIPELINE_MAX_TARGETS, .required = true },
-	{ "features", KIND_COLUMNS,  RECIPE(feature), RECIPE(features), PIPELINE_MAX_FEATURES },
-	{ "window",   KIND_WHOLE,    RECIPE(window) },
-	{ "horizon",  KIND_WHOLE,    RECIPE(horizon) },
-	{ "preset",   KIND_CHOICE,   RECIPE(preset), .choice = NAMES([PRESET_ATTENTION_GRU] = "attention_gru") },
+	{ "dataset",  KIND_NAME,     .at = RECIPE(dataset), .required = true },
+	{ "model",    KIND_NAME,     .at = RECIPE(model) },
+	{ "target",   KIND_COLUMNS,  .at = RECIPE(target), .count_at = RECIPE(targets), .max = PIPELINE_MAX_TARGETS,
+	  .required = true },
+	{ "features", KIND_COLUMNS,  .at = RECIPE(feature), .count_at = RECIPE(features), .max = PIPELINE_MAX_FEATURES },
+	{ "window",   KIND_WHOLE,    .at = RECIPE(window) },
+	{ "horizon",  KIND_WHOLE,    .at = RECIPE(horizon) },
+	{ "preset",   KIND_CHOICE,   .at = RECIPE(preset), .choice = NAMES([PRESET_ATTENTION_GRU] = "attention_gru") },
 	{ "encoder",  KIND_OBJECT,   .members = encoder_members },
 	{ "decoder",  KIND_OBJECT,   .members = decoder_members },
 	{ "output",   KIND_OBJECT,   .members = output_members },
 	{ "split",    KIND_OBJECT,   .members = split_members },
 	{ "training", KIND_OBJECT,   .members = training_members },
-	{ "metadata", KIND_METADATA, AT(metadata) },
+	{ "metadata", KIND_METADATA, .at = AT(metadata) },
 	END
 };
 
@@ -431,7 +432,7 @@ static void write_columns(const struct member *m, const struct draft *d, struct 
 	for (int i = 0; i < n; i++) {
 		if (i)
 			strbuf_addc(out, ',');
-		json_string(out, (const char *)d + m->at + (size_t)i * (FRAME_NAME_MAX + 1));
+		json_write_string(out, (const char *)d + m->at + (size_t)i * (FRAME_NAME_MAX + 1));
 	}
 	strbuf_addc(out, ']');
 }
@@ -462,7 +463,7 @@ static void write_value(const struct member *m, const struct draft *d, struct st
 	uint64_t seed;
 	bool flag = false;
 	switch (m->kind) {
-	case KIND_NAME: json_string(out, (const char *)d + m->at); break;
+	case KIND_NAME: json_write_string(out, (const char *)d + m->at); break;
 	case KIND_COLUMNS: write_columns(m, d, out); break;
 	case KIND_WHOLE: strbuf_addf(out, "%d", load_int(d, m->at)); break;
 	case KIND_SEED:
@@ -472,7 +473,7 @@ static void write_value(const struct member *m, const struct draft *d, struct st
 	case KIND_NUMBER: write_number(d, m->at, out); break;
 	case KIND_FLAG: load(d, m->at, &flag, sizeof flag); /* fall through */
 	case KIND_NEVER: strbuf_adds(out, flag ? "true" : "false"); break;
-	case KIND_CHOICE: json_string(out, m->choice[load_int(d, m->at)]); break;
+	case KIND_CHOICE: json_write_string(out, m->choice[load_int(d, m->at)]); break;
 	case KIND_LEVELS: write_levels(m, d, out); break;
 	case KIND_METADATA: strbuf_adds(out, "null"); break;
 	case KIND_OBJECT: write_members(m->members, d, out); break;
@@ -494,7 +495,7 @@ static void write_members(const struct member *members, const struct draft *d, s
 		if (!first)
 			strbuf_addc(out, ',');
 		first = false;
-		json_string(out, members->name);
+		json_write_string(out, members->name);
 		strbuf_addc(out, ':');
 		write_value(members, d, out);
 	}

@@ -41,35 +41,6 @@ static const char *const decoder_inputs[] = {
 static const char *const preset_names[] = { [PRESET_ATTENTION_GRU] = "attention_gru" };
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
-/* --- pieces ------------------------------------------------------------------------------------------------------- */
-
-static void member(struct strbuf *out, const char *name)
-{
-	strbuf_addf(out, ",\"%s\":", name);
-}
-
-static void member_text(struct strbuf *out, const char *name, const char *text)
-{
-	member(out, name);
-	json_string(out, text);
-}
-
-static void member_int(struct strbuf *out, const char *name, long v)
-{
-	strbuf_addf(out, ",\"%s\":%ld", name, v);
-}
-
-static void member_number(struct strbuf *out, const char *name, double v)
-{
-	member(out, name);
-	number_write(out, v);
-}
-
-static void member_flag(struct strbuf *out, const char *name, bool v)
-{
-	strbuf_addf(out, ",\"%s\":%s", name, v ? "true" : "false");
-}
-
 static void comma(struct strbuf *out, int i)
 {
 	if (i)
@@ -84,9 +55,9 @@ static void write_columns(const struct pipeline *p, struct strbuf *out)
 	for (int i = 0; i < p->columns; i++) {
 		comma(out, i);
 		strbuf_adds(out, "{\"name\":");
-		json_string(out, p->column[i]);
-		member_number(out, "minimum", p->minimum[i]);
-		member_number(out, "maximum", p->maximum[i]);
+		json_write_string(out, p->column[i]);
+		json_member_number(out, "minimum", p->minimum[i]);
+		json_member_number(out, "maximum", p->maximum[i]);
 		strbuf_addc(out, '}');
 	}
 	strbuf_addc(out, ']');
@@ -99,9 +70,9 @@ static void write_targets(const struct pipeline *p, struct strbuf *out)
 		const struct target *t = &p->target[i];
 		comma(out, i);
 		strbuf_addf(out, "{\"column\":%d", t->column);
-		member_flag(out, "log", t->log);
-		member_number(out, "scale", t->scale);
-		member_number(out, "shrink", t->shrink);
+		json_member_flag(out, "log", t->log);
+		json_member_number(out, "scale", t->scale);
+		json_member_number(out, "shrink", t->shrink);
 		strbuf_addc(out, '}');
 	}
 	strbuf_addc(out, ']');
@@ -117,7 +88,7 @@ static void write_features(const struct pipeline *p, struct strbuf *out)
 		if (f->kind != FEATURE_COLUMN)
 			feature_format(f, name, sizeof name);
 		strbuf_addf(out, "{\"column\":%d", f->column);
-		member_text(out, "indicator", f->kind == FEATURE_COLUMN ? NULL : name);
+		json_member_text(out, "indicator", f->kind == FEATURE_COLUMN ? NULL : name);
 		strbuf_addc(out, '}');
 	}
 	strbuf_addc(out, ']');
@@ -130,10 +101,10 @@ static void write_channels(const struct pipeline *p, struct strbuf *out)
 		const struct channel *c = &p->channel[i];
 		comma(out, i);
 		strbuf_adds(out, "{\"transform\":");
-		json_string(out, transform_names[c->transform]);
-		member_int(out, "anchor", c->anchor);
-		member_number(out, "mean", c->mean);
-		member_number(out, "scale", c->scale);
+		json_write_string(out, transform_names[c->transform]);
+		json_member_int(out, "anchor", c->anchor);
+		json_member_number(out, "mean", c->mean);
+		json_member_number(out, "scale", c->scale);
 		strbuf_addc(out, '}');
 	}
 	strbuf_addc(out, ']');
@@ -158,12 +129,12 @@ static int quantile_levels(const struct net_spec *s, const double *level)
 static void write_network(const struct net_spec *s, const double *level, struct strbuf *out)
 {
 	strbuf_addf(out, ",\"network\":{\"inputs\":%d,\"hidden\":%d,\"layers\":%d", s->inputs, s->hidden, s->layers);
-	member_flag(out, "bias", s->bias);
-	member_flag(out, "reset_after", s->reset_after);
-	member_number(out, "dropout", s->dropout);
-	member_int(out, "attention", s->attention);
-	member_text(out, "decoder_input", decoder_inputs[s->decoder_input]);
-	member_int(out, "targets", s->targets);
+	json_member_flag(out, "bias", s->bias);
+	json_member_flag(out, "reset_after", s->reset_after);
+	json_member_number(out, "dropout", s->dropout);
+	json_member_int(out, "attention", s->attention);
+	json_member_text(out, "decoder_input", decoder_inputs[s->decoder_input]);
+	json_member_int(out, "targets", s->targets);
 	strbuf_adds(out, ",\"levels\":[");
 	for (int i = 0; i < quantile_levels(s, level); i++) {
 		comma(out, i);
@@ -177,12 +148,12 @@ void document_render(const struct forecaster *f, const struct recipe *r, struct 
 	char frequency[32];
 	frequency_format(f->frequency, frequency, sizeof frequency);
 	strbuf_addf(out, "{\"format\":%d", DOCUMENT_FORMAT);
-	member_text(out, "preset", preset_names[r->preset]);
-	member_text(out, "frequency", frequency);
+	json_member_text(out, "preset", preset_names[r->preset]);
+	json_member_text(out, "frequency", frequency);
 	write_pipeline(&f->pipeline, out);
 	write_network(&f->net, f->level, out);
-	member_int(out, "calibration", f->conformal ? f->conformal->n : 0);
-	member(out, "spec");
+	json_member_int(out, "calibration", f->conformal ? f->conformal->n : 0);
+	json_member(out, "spec");
 	recipe_render(r, out);
 	strbuf_addc(out, '}');
 }
@@ -484,12 +455,12 @@ static void write_names(struct strbuf *out, const struct pipeline *p)
 	strbuf_adds(out, ",\"columns\":[");
 	for (int i = 0; i < p->columns; i++) {
 		comma(out, i);
-		json_string(out, p->column[i]);
+		json_write_string(out, p->column[i]);
 	}
 	strbuf_adds(out, "],\"targets\":[");
 	for (int i = 0; i < p->targets; i++) {
 		comma(out, i);
-		json_string(out, p->column[p->target[i].column]);
+		json_write_string(out, p->column[p->target[i].column]);
 	}
 	strbuf_adds(out, "],\"features\":[");
 	for (int i = 0; i < p->features; i++) {
@@ -497,7 +468,7 @@ static void write_names(struct strbuf *out, const struct pipeline *p)
 		comma(out, i);
 		if (f->kind != FEATURE_COLUMN)
 			feature_format(f, name, sizeof name);
-		json_string(out, f->kind == FEATURE_COLUMN ? p->column[f->column] : name);
+		json_write_string(out, f->kind == FEATURE_COLUMN ? p->column[f->column] : name);
 	}
 	strbuf_addc(out, ']');
 }
@@ -515,7 +486,7 @@ static void write_spec(struct strbuf *out, const char *document)
 	while (scan_member(&s, &name))
 		if (scan_raw(&s, &value) && text_is(name, "spec"))
 			spec = value;
-	member(out, "spec");
+	json_member(out, "spec");
 	strbuf_add(out, spec.s, spec.len);
 	arena_fini(&names);
 }
@@ -525,23 +496,21 @@ static void write_version(const struct version_view *v, const struct document *d
 	char frequency[32];
 	frequency_format(d->frequency, frequency, sizeof frequency);
 	strbuf_adds(out, "{\"model\":");
-	json_string(out, v->model);
-	member_text(out, "object", "model.version");
-	member_int(out, "version", v->version);
-	member(out, "created_at");
-	json_time_us(out, v->created_at_us);
+	json_write_string(out, v->model);
+	json_member_text(out, "object", "model.version");
+	json_member_int(out, "version", v->version);
+	json_member_time(out, "created_at", v->created_at_us);
 	write_names(out, &d->pipeline);
-	member_int(out, "window", d->pipeline.window);
-	member_int(out, "context", pipeline_context(&d->pipeline));
-	member_int(out, "horizon", d->pipeline.horizon);
-	member_text(out, "preset", d->preset);
-	member_text(out, "frequency", frequency);
-	member_int(out, "parameters", (long)v->weights);
-	member_flag(out, "loaded", v->loaded);
-	member_text(out, "sha256", v->sha256);
-	member_text(out, "job", v->job && v->job[0] ? v->job : NULL);
-	member(out, "evaluation");
-	strbuf_adds(out, v->evaluation ? v->evaluation : "null");
+	json_member_int(out, "window", d->pipeline.window);
+	json_member_int(out, "context", pipeline_context(&d->pipeline));
+	json_member_int(out, "horizon", d->pipeline.horizon);
+	json_member_text(out, "preset", d->preset);
+	json_member_text(out, "frequency", frequency);
+	json_member_int(out, "parameters", (long)v->weights);
+	json_member_flag(out, "loaded", v->loaded);
+	json_member_text(out, "sha256", v->sha256);
+	json_member_text(out, "job", v->job && v->job[0] ? v->job : NULL);
+	json_member_raw(out, "evaluation", v->evaluation);
 	write_spec(out, v->document);
 	strbuf_addc(out, '}');
 }
@@ -570,14 +539,14 @@ void model_render(const char *name, int latest, const int *versions, int n, cons
                   int64_t created_at_us, struct strbuf *out)
 {
 	strbuf_adds(out, "{\"name\":");
-	json_string(out, name);
-	member_text(out, "object", "model");
-	member_int(out, "latest", latest);
+	json_write_string(out, name);
+	json_member_text(out, "object", "model");
+	json_member_int(out, "latest", latest);
 	write_versions(out, versions, n, "");
 	strbuf_adds(out, ",\"labels\":{");
 	for (int i = 0; i < n_labels; i++) {
 		comma(out, i);
-		json_string(out, labels[i].label);
+		json_write_string(out, labels[i].label);
 		strbuf_addf(out, ":%d", labels[i].version);
 	}
 	strbuf_adds(out, "},\"created_at\":");
@@ -609,7 +578,7 @@ static void write_tensor_info(struct strbuf *out, const char *name, int steps, i
 void predict_metadata_render(const char *model, int version, const struct pipeline *p, struct strbuf *out)
 {
 	strbuf_adds(out, "{\"model_spec\":{\"name\":");
-	json_string(out, model);
+	json_write_string(out, model);
 	strbuf_addf(out, ",\"signature_name\":\"\",\"version\":\"%d\"},\"metadata\":{\"signature_def\":{\"signature_def\":"
 		"{\"serving_default\":{\"inputs\":", version);
 	write_tensor_info(out, "input", -1, p->columns);
@@ -621,7 +590,7 @@ void predict_metadata_render(const char *model, int version, const struct pipeli
 void infer_metadata_render(const char *model, const int *versions, int n, const struct pipeline *p, struct strbuf *out)
 {
 	strbuf_adds(out, "{\"name\":");
-	json_string(out, model);
+	json_write_string(out, model);
 	write_versions(out, versions, n, "\"");
 	strbuf_addf(out, ",\"platform\":\"gatecast\",\"inputs\":[{\"name\":\"input\",\"datatype\":\"FP64\",\"shape\":[-1,-1,%d]}],"
 		"\"outputs\":[{\"name\":\"output\",\"datatype\":\"FP64\",\"shape\":[-1,%d,%d]}],\"parameters\":{\"context\":%d",
@@ -633,6 +602,6 @@ void infer_metadata_render(const char *model, const int *versions, int n, const 
 void infer_server_render(const char *version, struct strbuf *out)
 {
 	strbuf_adds(out, "{\"name\":\"gatecast\"");
-	member_text(out, "version", version);
+	json_member_text(out, "version", version);
 	strbuf_adds(out, ",\"extensions\":[]}");
 }
