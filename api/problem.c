@@ -9,7 +9,7 @@
 static void member(struct strbuf *out, const char *name, const char *value)
 {
 	strbuf_addf(out, ",\"%s\":", name);
-	json_string(out, value);
+	json_write_string(out, value);
 }
 
 void problem_render(const struct error *e, const char *instance, struct strbuf *out)
