@@ -99,10 +99,9 @@ static double gru_flops(int in, int hid)
 
 static double model_flops(const struct net_spec *s, int T)
 {
-	const int previous = s->decoder_input == DECODER_CONTEXT_PREVIOUS ? s->targets : 0;
 	const double keys = 2.0 * T * s->attention * s->hidden;
 	const double step = 2.0 * s->attention * s->hidden + 2.0 * T * (s->attention + s->hidden) +
-	                    gru_flops(s->hidden + previous, s->hidden) + 2.0 * net_outputs(s) * s->hidden;
+	                    gru_flops(net_decoder_inputs(s), s->hidden) + 2.0 * net_outputs(s) * s->hidden;
 	double encoder = 0;
 
 	for (int l = 0; l < s->layers; l++)

@@ -1,10 +1,11 @@
 /* test_infer.c - infer_run() at one level: against the whole network in
- * double, and against itself. A row's bits are the same alone, in any company
+ * double, against the training execution, and against itself. A row's bits are the same alone, in any company
  * and at either level that fuses multiply and add. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/nn/network.h"
 #include "tests/unit/infer/support.h"
 
 #define MAX_T     120
@@ -140,6 +141,70 @@ START_TEST(drawn_networks_match_the_reference)
 		sequences_init(&q, &s, draw_int(&r, 1, 4), 30, &r);
 		run_mixed(m, w, &q, &r);
 		check_against_reference(&n, &q);
+		sequences_fini(&q);
+		infer_ws_free(w);
+		infer_model_free(m);
+		test_network_fini(&n);
+	}
+}
+END_TEST
+
+/* The training execution wants its rows sorted and side by side: x [T][rows][inputs], y [horizon][rows][outputs]. */
+static void check_against_training(const struct test_network *n, const struct sequences *q)
+{
+	const struct net_spec *s = &n->spec;
+	const int rows = q->n, T = q->seq[0].T, in = s->inputs, outputs = net_outputs(s);
+	int *lengths = must_alloc((size_t)rows * sizeof *lengths);
+	float *x = must_alloc((size_t)T * rows * in * sizeof *x);
+	float *y = must_alloc((size_t)s->horizon * rows * outputs * sizeof *y);
+	float *attention = must_alloc((size_t)s->horizon * rows * T * sizeof *attention);
+	float *ws = must_alloc(network_scratch(s, T, rows) * sizeof *ws);
+
+	for (int b = 0; b < rows; b++) {
+		lengths[b] = q->seq[b].T;
+		for (int t = 0; t < T; t++)
+			for (int i = 0; i < in; i++)
+				x[(t * rows + b) * in + i] = t < lengths[b] ? q->seq[b].x[t * in + i] : NAN;
+	}
+	network_forward(s, n->params, T, rows, lengths, x, NULL, y, attention, ws);
+	for (int b = 0; b < rows; b++)
+		for (int step = 0; step < s->horizon; step++) {
+			for (int o = 0; o < outputs; o++)
+				ck_assert(fabsf(q->seq[b].y[step * outputs + o] -
+				                y[(step * rows + b) * outputs + o]) <= 2e-5f);
+			for (int t = 0; t < lengths[b]; t++)
+				ck_assert(fabsf(q->seq[b].attention[step * lengths[b] + t] -
+				                attention[(step * rows + b) * T + t]) <= 2e-5f);
+		}
+	free(ws);
+	free(attention);
+	free(y);
+	free(x);
+	free(lengths);
+}
+
+static int by_falling_length(const void *a, const void *b)
+{
+	return ((const struct infer_sequence *)b)->T - ((const struct infer_sequence *)a)->T;
+}
+
+START_TEST(drawn_networks_match_the_training_execution)
+{
+	struct rng r;
+
+	rng_init(&r, 26, RNG_TEST, 0);
+	for (int i = 0; i < 100; i++) {
+		const struct net_spec s = draw_spec(&r);
+		struct test_network n;
+		struct sequences q;
+
+		test_network_init(&n, &s, &r);
+		struct infer_model *m = test_model(&n, level);
+		struct infer_ws *w = test_workspace(m, MAX_ROWS, 40);
+		sequences_init(&q, &s, draw_int(&r, 1, 12), 40, &r);
+		qsort(q.seq, (size_t)q.n, sizeof *q.seq, by_falling_length);
+		run_mixed(m, w, &q, &r);
+		check_against_training(&n, &q);
 		sequences_fini(&q);
 		infer_ws_free(w);
 		infer_model_free(m);
@@ -306,6 +371,7 @@ int main(int argc, char **argv)
 
 	tcase_set_timeout(t, 600);
 	tcase_add_test(t, drawn_networks_match_the_reference);
+	tcase_add_test(t, drawn_networks_match_the_training_execution);
 	tcase_add_loop_test(t, company_does_not_change_a_bit, 0, BIT_SPECS);
 	if (argc > 1 && !strcmp(argv[1], "avx512"))
 		tcase_add_loop_test(t, both_fused_levels_give_the_same_bits, 0, BIT_SPECS);
