@@ -100,13 +100,13 @@ def cycles(tree):
 
 def incomplete_headers(root, tree, compiler):
     """Headers that do not compile on their own."""
-    flags = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", '-DGATECAST_VERSION="0"', "-I", str(root)]
+    flags = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", '-DGATECAST_VERSION="0"', "-I."]
     for path in tree:
         if not path.endswith(".h"):
             continue
         # By way of a file that includes it: as a main file, its own inline functions would count as unused.
         run = subprocess.run([*compiler, *flags, "-fsyntax-only", "-x", "c", "-"], input=f'#include "{path}"\n',
-                             capture_output=True, text=True, check=False)
+                             cwd=root, capture_output=True, text=True, check=False)
         if run.returncode != 0:
             yield f"{path}: does not compile alone:\n{run.stderr}"
 
