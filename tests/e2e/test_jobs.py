@@ -68,7 +68,7 @@ def test_events_as_pages(server):
     path = f"/v1/jobs/{server.job['id']}/events"
     all_events = server.get(path + "?limit=100").expect(200).json["data"]
     assert [e for e in all_events if e["type"] == "metrics"], all_events
-    assert all(e["level"] in ("info", "warn", "error") and e["object"] == "event" for e in all_events)
+    assert all(e["level"] in ("info", "warn", "error") and e["object"] == "job.event" for e in all_events)
     found, after = [], 0
     while True:
         page = server.get(f"{path}?limit=1&after={after}").expect(200).json
