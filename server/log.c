@@ -45,7 +45,7 @@ static void add_field(struct strbuf *b, const char **fmt, va_list *ap)
 	s += name + 1;
 	if (!strncmp(s, "%s", 2)) {
 		const char *text = va_arg(*ap, const char *);
-		json_string(b, text ? text : "");
+		json_write_string(b, text ? text : "");
 	} else if (!strncmp(s, "%ld", 3)) {
 		strbuf_addf(b, "%ld", va_arg(*ap, long));
 	} else if (!strncmp(s, "%d", 2)) {
@@ -65,7 +65,7 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...)
 	strbuf_adds(&b, "{\"time\":");
 	json_time_us(&b, store_now_us());
 	strbuf_addf(&b, ",\"level\":\"%s\",\"event\":", names[level]);
-	json_string(&b, event);
+	json_write_string(&b, event);
 
 	va_list ap;
 	va_start(ap, fmt);
