@@ -21,7 +21,8 @@ START_TEST(pieces_are_aligned_and_apart)
 	}
 	for (size_t i = 0; i < PIECES; i++)
 		for (size_t k = 0; k < i * 7; k++)
-			ck_assert_uint_eq(piece[i][k], i & 0xff);
+			if (piece[i][k] != (i & 0xff))
+				ck_abort_msg("byte %zu of piece %zu was overwritten", k, i);
 	arena_fini(&a);
 }
 END_TEST

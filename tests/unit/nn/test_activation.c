@@ -58,8 +58,8 @@ START_TEST(error_is_as_stated)
 	for (int i = -SWEEP; i <= SWEEP; i++) {
 		real x = (real)(c->range * i / SWEEP);
 		double want = c->want((double)x), got = (double)c->got(x);
-		ck_assert_msg(fabs(got - want) <= c->absolute + c->relative * fabs(want), "%s(%.9g) is %.9g, not %.9g",
-		              c->name, (double)x, got, want);
+		if (!(fabs(got - want) <= c->absolute + c->relative * fabs(want)))   /* an assertion each would take minutes */
+			ck_abort_msg("%s(%.9g) is %.9g, not %.9g", c->name, (double)x, got, want);
 	}
 }
 END_TEST
