@@ -58,7 +58,7 @@ START_TEST(error_is_as_stated)
 	for (int i = -SWEEP; i <= SWEEP; i++) {
 		real x = (real)(c->range * i / SWEEP);
 		double want = c->want((double)x), got = (double)c->got(x);
-		if (!(fabs(got - want) <= c->absolute + c->relative * fabs(want)))   /* an assertion each would take minutes */
+		if (!(fabs(got - want) <= c->absolute + c->relative * fabs(want)))   /* an assertion each is slow */
 			ck_abort_msg("%s(%.9g) is %.9g, not %.9g", c->name, (double)x, got, want);
 	}
 }

@@ -107,8 +107,10 @@ static const struct plateau_case {
 } plateau_cases[] = {
 	{ "falling",        0.1, 0,    2, { 8, 7, 6, 5, 4, 3, 2, 1 }, { 1, 1, 1, 1, 1, 1, 1, 1 } },
 	{ "flat",           0.5, 0,    2, { 1, 1, 1, 1, 1, 1, 1, 1 }, { 1, 1, 1, .5, .5, .5, .25, .25 } },
-	{ "no patience",    0.5, 0,    0, { 1, 1, 1, .5, 1, 1, 1, 1 }, { 1, .5, .25, .25, .125, .0625, .03125, .015625 } },
-	{ "too little",     0.5, 0,    1, { 1, .99995, .9999, .9998, 2, 2, 2, 2 }, { 1, 1, .5, .5, .5, .25, .25, .125 } },
+	{ "no patience",    0.5, 0,    0, { 1, 1, 1, .5, 1, 1, 1, 1 },
+	  { 1, .5, .25, .25, .125, .0625, .03125, .015625 } },
+	{ "too little",     0.5, 0,    1, { 1, .99995, .9999, .9998, 2, 2, 2, 2 },
+	  { 1, 1, .5, .5, .5, .25, .25, .125 } },
 	{ "the floor",      0.1, 0.25, 0, { 1, 1, 1, 1, 1, 1, 1, 1 }, { 1, .25, .25, .25, .25, .25, .25, .25 } },
 	{ "below already",  0.1, 4,    0, { 1, 1, 1, 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1, 1, 1, 1 } },
 	{ "NaN is no gain", 0.5, 0,    1, { 1, NAN, NAN, .5, .4, .3, .2, .1 }, { 1, 1, .5, .5, .5, .5, .5, .5 } },
@@ -122,8 +124,8 @@ START_TEST(plateau_lowers_the_rate)
 	plateau_init(&p, c->factor, c->patience, c->min_rate);
 	for (int i = 0; i < EPOCHS; i++) {
 		rate = plateau_step(&p, c->value[i], rate);
-		ck_assert_msg(fabs(rate - c->rate[i]) <= 1e-15, "%s: after epoch %d the rate is %g, not %g", c->name, i, rate,
-		              c->rate[i]);
+		ck_assert_msg(fabs(rate - c->rate[i]) <= 1e-15, "%s: after epoch %d the rate is %g, not %g", c->name, i,
+		              rate, c->rate[i]);
 	}
 }
 END_TEST
