@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/json_write.h"   /* list_*, json_write_string, json_time_us */
 #include "model/base/strbuf.h"
 #include "model/recipe.h"
 #include "model/trainer.h"
@@ -47,14 +48,5 @@ struct event_view { int64_t id; const char *job, *level, *type, *message, *data;
 void event_render(const struct event_view *v, struct strbuf *out);
 struct checkpoint_view { int64_t id; const char *job, *metrics, *sha256; int epoch; int64_t created_at_us; };
 void checkpoint_render(const struct checkpoint_view *v, struct strbuf *out);
-
-/** The page around rendered members: list_begin, then for each list_next + render, then list_end. */
-void list_begin(struct strbuf *out);
-void list_next(struct strbuf *out, bool first);
-void list_end(struct strbuf *out, bool has_more);
-
-/** `"text"` with escapes; time as "2026-01-02T03:04:05.678Z". */
-void json_string(struct strbuf *out, const char *s);
-void json_time_us(struct strbuf *out, int64_t us);
 
 #endif

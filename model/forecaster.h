@@ -46,4 +46,12 @@ enum err forecast_ws_reserve(struct forecast_ws *w, const struct forecaster *f, 
 /** n <= max_rows forecasts of one model after a reserve. Allocates nothing, cannot fail. */
 void forecaster_run(const struct forecaster *f, struct forecast_ws *w, struct forecast *const *jobs, int n);
 
+/* The halves of forecaster_run, for calibration: the network on the jobs' contexts, then what it said. A row is the job's
+ * place in the call. */
+void forecaster_network(const struct forecaster *f, struct forecast_ws *w, struct forecast *const *jobs, int n);
+const struct anchor *forecaster_anchor(const struct forecast_ws *w, int row);
+/** Levels [net.levels] of a step in network units: rising, the middle one shrunk by target[].shrink, the others with it. */
+void forecaster_levels(const struct forecaster *f, const struct forecast_ws *w, int row, int target, int h, double *out);
+void forecaster_decode(const struct forecaster *f, const struct forecast_ws *w, int row, struct forecast *job);
+
 #endif

@@ -17,12 +17,13 @@
  *  numbers whatever the build. params: net_tensors().count numbers. */
 void network_init(const struct net_spec *s, uint64_t seed, real *params);
 
-/** Numbers of scratch that forward and backward of that size need. */
+/** Numbers of scratch that forward and backward of that size need. When T * B or horizon * B is beyond an
+ *  int, SIZE_MAX / sizeof(real): a size that no allocation meets. */
 size_t network_scratch(const struct net_spec *s, int T, int B);
 
 /**
  * y [horizon][B][targets * levels]: the forecast in the network's own units.
- *   dropout_key  0: no dropout (evaluation); else the Philox substream of this
+ *   dropout_key  NULL or key 0: no dropout (evaluation); else the Philox substream of this
  *                step; row_base is the index in the whole minibatch of the
  *                call's first row, so that a shard draws what the whole would
  *   attention    [horizon][B][T] weights, zero behind a sequence's end; may be NULL
@@ -35,7 +36,7 @@ void network_forward(const struct net_spec *s, const real *params, int T, int B,
                      real *y, real *attention, real *ws);
 
 /**
- * After network_forward() with the same arguments. dy as y. dparams is added to.
+ * After network_forward() with the same arguments, once: it writes over what forward saved. dy as y. dparams is added to.
  * dx [T][B][in] may be NULL; else it is written.
  */
 void network_backward(const struct net_spec *s, const real *params, int T, int B,

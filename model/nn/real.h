@@ -10,10 +10,10 @@
 
 #ifdef GATECAST_DOUBLE
 typedef double real;
-#define REAL(f) f
+#define REAL(name) name
 #else
 typedef float real;
-#define REAL(f) f##f   /* REAL(exp)(x) is expf(x) or exp(x) */
+#define REAL(name) name##f   /* REAL(exp)(x) is expf(x) or exp(x) */
 #endif
 
 #endif

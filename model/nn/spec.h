@@ -62,6 +62,7 @@ struct tensor {
 	int ndim;
 	size_t shape[3];
 	size_t offset, count;       /* in numbers, into the flat block */
+	int blocks;                 /* matrices stacked along the first axis: 3 for a GRU's gates, else 1 */
 	enum tensor_init init;
 };
 
@@ -80,5 +81,10 @@ void net_tensors(const struct net_spec *s, struct tensor_table *t);
 /** The tensor of that name, or NULL. */
 const struct tensor *tensor_find(const struct tensor_table *t, const char *name);
 static inline int net_outputs(const struct net_spec *s) { return s->targets * s->levels; }
+/** din of the decoder's cell. */
+static inline int net_decoder_inputs(const struct net_spec *s)
+{
+	return s->hidden + (s->decoder_input == DECODER_CONTEXT_PREVIOUS ? s->targets : 0);
+}
 
 #endif

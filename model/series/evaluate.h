@@ -27,11 +27,12 @@ struct scores tally_scores(const struct tally *t);
 struct scores tally_step(const struct tally *t, int h);
 size_t tally_origins(const struct tally *t);
 
-/** Model against reference over the same origins; *p_value may be NULL. Fewer than 30 origins: no better. */
+/** Model against reference over the same origins; p_value may be NULL. Fewer than 30 origins, or losses that do not
+ *  vary against each other: no better, with a p-value of 1. */
 enum verdict tally_compare(const struct tally *model, const struct tally *reference, double *p_value);
 const char *verdict_name(enum verdict v);     /* "better", "no better", "worse" */
 
-/** Mean |y[t] - y[t - season]|, the denominator of mase. */
+/** Mean |y[t] - y[t - season]|, the denominator of mase; 0 where n <= season. */
 double season_change(const double *y, size_t n, int season);
 
 #endif

@@ -7,8 +7,9 @@
  *     rsi_N            Wilder's, 0 … 100
  *     macd_F_S_G       two channels: ema_F - ema_S, and its signal, an ema_G
  *     log_return_N     log(x[t] / x[t-N]);   log_return = log_return_1
- *     log_volatility_N log of the standard deviation of the last N log returns
+ *     log_volatility_N log of the standard deviation (over N) of the last N log returns; N >= 2
  *
+ * rsi is 50 where nothing moved in the period; the volatility of a period without change has no log and is NaN.
  * A column's name wins over an indicator's. */
 #ifndef GATECAST_SERIES_FEATURE_H
 #define GATECAST_SERIES_FEATURE_H
@@ -33,7 +34,7 @@ struct feature {
 /** Read an indicator's name ("sma_10"); column is left 0. ERR_INVALID names the
  *  known ones and the nearest; where = name. */
 enum err feature_parse(const char *name, struct feature *out, struct error *e);
-/** "close" for columns is the caller's; writes "sma_10", "macd_12_26_9" … */
+/** Writes "sma_10", "macd_12_26_9" …; "" for a column, whose name is the caller's. Returns its length. */
 size_t feature_format(const struct feature *f, char *out, size_t cap);
 /** Channels it yields: 1, macd 2. */
 int feature_channels(const struct feature *f);

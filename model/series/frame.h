@@ -35,10 +35,14 @@ struct frame {
 
 struct frame *frame_new(void);
 void frame_free(struct frame *f);   /* NULL is fine */
-/** Add an empty column; only while rows = 0. ERR_INVALID on a duplicate or overlong name, too many. */
+/** Add an empty column; only while rows = 0. The first date column becomes the time axis.
+ *  ERR_INVALID on a duplicate or overlong name, too many. */
 enum err frame_add_column(struct frame *f, const char *name, enum column_type type, struct error *e);
 /** Append one row of missing values; the caller then sets cells with frame_set_*. Grows by doubling. */
 enum err frame_add_row(struct frame *f, struct error *e);
+/** Give a column whose cells are all missing another type; they stay missing. A column that becomes the first of
+ *  dates becomes the time axis. On failure the column is as it was. */
+enum err frame_retype(struct frame *f, int column, enum column_type type, struct error *e);
 void frame_set_number(struct frame *f, int column, size_t row, double v);
 void frame_set_date(struct frame *f, int column, size_t row, int64_t t);
 /** Rows must be set in rising order. */

@@ -57,13 +57,15 @@ struct pipeline {
 /* What a request's last row was, which the way back needs. */
 struct anchor {
 	double last[PIPELINE_MAX_TARGETS];
-	double volatility[PIPELINE_MAX_TARGETS];  /* deviation of the window's one-step changes, in network units; >= 1e-6 */
+	double volatility[PIPELINE_MAX_TARGETS];  /* deviation of the window's one-step changes, in network
+	                                           * units; >= 1e-6; 1 for a window of one row */
 };
 
 /**
  * Names and sizes only: columns = targets, then raw features not among them.
  * Scales are unset until pipeline_fit. features = NULL or 0: the targets themselves.
- * has_column(arg, name) tells which names are columns of the dataset.
+ * f is the dataset that names are resolved against, a column's before an indicator's. ERR_INVALID with where
+ * "/target/0", "/features/2", "/window" ..., and the nearest known name for an unknown one.
  */
 enum err pipeline_init(struct pipeline *p, const char *const *targets, int n_targets,
                        const char *const *features, int n_features, int window, int horizon,
@@ -74,7 +76,8 @@ int pipeline_context(const struct pipeline *p);
  *  missing value (rows before it are not usable). filled counts replaced cells. out: rows * columns. */
 enum err pipeline_rows(const struct pipeline *p, const struct frame *f, double *out,
                        size_t *first, size_t *filled, struct error *e);
-/** Fit transforms and scales on rows[0 … n-1] ([n][columns], no NaN): the training part alone. */
+/** Fit transforms and scales on rows[0 … n-1] ([n][columns], no NaN): the training part alone. At least
+ *  pipeline_context + horizon rows. shrink is left as it is. */
 enum err pipeline_fit(struct pipeline *p, const double *rows, size_t n, struct error *e);
 
 /** Doubles of scratch that pipeline_window needs. */
@@ -84,10 +87,11 @@ void pipeline_window(const struct pipeline *p, const double *context, double *sc
                      float *x, struct anchor *a);
 /** A value in own units as the network's target: the change from the anchor to v, over the scale. */
 double pipeline_encode(const struct pipeline *p, int target, const struct anchor *a, double v);
-/** And back. */
+/** And back. Neither applies shrink: whoever holds a network's output multiplies it first, and widens
+ *  it by an interval after. */
 double pipeline_decode(const struct pipeline *p, int target, const struct anchor *a, double y);
 /** Fill NaN forward in place in [n][columns]; returns cells filled, or -1 with *column, *row of a missing
- *  value that has none before it. */
+ *  value that has none before it (then rows may be partly filled). */
 long fill_forward(double *rows, size_t n, int columns, int *column, size_t *row);
 
 #endif

@@ -1,0 +1,331 @@
+/* backtest.c - shrinkage, calibration and the walk forward.
+ *
+ *     validation part ─► shrink ─► conformal scores
+ *     test part ─► forecaster ─┬─► scores, coverage, verdict
+ *                  baselines ──┘   (from the whole history before each origin) */
+#include "model/backtest.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define FACTORS 11   /* 0, 0.1 … 1 */
+
+static double actual(const struct samples *s, int target, size_t origin, int h)
+{
+	return samples_series(s, target)[origin + 1 + (size_t)h];
+}
+
+/* Called for each window that forecaster_network() has run on; row is its place in the workspace. */
+typedef void visit_fn(void *arg, const struct forecast_ws *w, int row, size_t origin);
+
+/* Windows `skip` … of a part, BACKTEST_ROWS a call. */
+static void visit_windows(const struct forecaster *f, struct forecast_ws *w, const struct samples *s,
+                          const struct part *part, size_t skip, visit_fn *visit, void *arg)
+{
+	struct forecast job[BACKTEST_ROWS] = { 0 }, *jobs[BACKTEST_ROWS];
+	for (int i = 0; i < BACKTEST_ROWS; i++)
+		jobs[i] = &job[i];
+	for (size_t at = skip; at < part->windows; at += BACKTEST_ROWS) {
+		size_t left = part->windows - at, first = part->first + at;
+		int n = left < BACKTEST_ROWS ? (int)left : BACKTEST_ROWS;
+		for (int i = 0; i < n; i++)
+			job[i].context = samples_context(s, first + (size_t)i);
+		forecaster_network(f, w, jobs, n);
+		for (int i = 0; i < n; i++)
+			visit(arg, w, i, first + (size_t)i);
+	}
+}
+
+struct shrinking {
+	const struct forecaster *f;
+	const struct samples *s;
+	double error[PIPELINE_MAX_TARGETS][FACTORS];
+};
+
+static void measure_factors(void *arg, const struct forecast_ws *w, int row, size_t origin)
+{
+	struct shrinking *m = arg;
+	const struct pipeline *p = &m->f->pipeline;
+	const struct anchor *a = forecaster_anchor(w, row);
+	double level[NET_MAX_LEVELS];
+
+	for (int t = 0; t < p->targets; t++)
+		for (int h = 0; h < p->horizon; h++) {
+			forecaster_levels(m->f, w, row, t, h, level);
+			double y = level[m->f->net.median_level], truth = actual(m->s, t, origin, h);
+			for (int k = 0; k < FACTORS; k++)
+				m->error[t][k] += fabs(pipeline_decode(p, t, a, y * k / (FACTORS - 1)) - truth);
+		}
+}
+
+void backtest_shrink(struct forecaster *f, struct forecast_ws *w, const struct samples *s)
+{
+	struct shrinking m = { .f = f, .s = s };
+	for (int t = 0; t < f->pipeline.targets; t++)
+		f->pipeline.target[t].shrink = 1;
+	visit_windows(f, w, s, &s->validation, 0, measure_factors, &m);
+	for (int t = 0; t < f->pipeline.targets; t++) {
+		int best = 0;
+		for (int k = 1; k < FACTORS; k++)
+			if (m.error[t][k] < m.error[t][best])
+				best = k;
+		f->pipeline.target[t].shrink = (double)best / (FACTORS - 1);
+	}
+}
+
+struct calibration {
+	const struct forecaster *f;
+	const struct samples *s;
+	struct conformal *c;
+	int at;   /* origins done */
+};
+
+static void add_score(void *arg, const struct forecast_ws *w, int row, size_t origin)
+{
+	struct calibration *m = arg;
+	struct conformal *c = m->c;
+	const struct anchor *a = forecaster_anchor(w, row);
+	double level[NET_MAX_LEVELS];
+
+	for (int t = 0; t < c->targets; t++)
+		for (int h = 0; h < c->horizon; h++) {
+			double truth = pipeline_encode(&m->f->pipeline, t, a, actual(m->s, t, origin, h));
+			forecaster_levels(m->f, w, row, t, h, level);
+			for (int l = 0; l < c->levels; l++) {
+				size_t line = ((size_t)l * (size_t)c->targets + (size_t)t) * (size_t)c->horizon + (size_t)h;
+				c->score[line * (size_t)c->n + (size_t)m->at] =
+					(float)((truth - level[l]) / a->volatility[t]);
+			}
+		}
+	m->at++;
+}
+
+enum err backtest_calibrate(struct forecaster *f, struct forecast_ws *w, const struct samples *s, struct error *e)
+{
+	size_t windows = s->validation.windows, n = windows < CALIBRATION_MAX ? windows : CALIBRATION_MAX;
+	struct calibration m = { .f = f, .s = s };
+	enum err rc = conformal_new(f->net.levels, f->net.targets, f->net.horizon, (int)n, &m.c, e);
+	if (rc)
+		return rc;
+	visit_windows(f, w, s, &s->validation, windows - n, add_score, &m);
+	conformal_sort(m.c);
+	conformal_free(f->conformal);
+	f->conformal = m.c;
+	return ERR_OK;
+}
+
+/* The four ends of the two intervals. */
+enum { QUANTILES = 4, INTERVALS = 2 };
+static const double quantile_levels[QUANTILES] = { 0.05, 0.1, 0.9, 0.95 };
+static const struct { int low, high; } interval[INTERVALS] = { { 1, 2 }, { 0, 3 } };   /* 80 %, 90 % */
+
+enum { MODEL = BASELINE_COUNT, FORECASTERS };   /* the baselines, then the model */
+
+/* A walk through the test part. For the verdict all targets count alike: their errors are pooled
+ * in units of their one-step changes in training. */
+struct walk {
+	const struct forecaster *f;
+	const struct samples *s;
+	int season;
+	struct tally *tally[PIPELINE_MAX_TARGETS][FORECASTERS];
+	struct tally *pooled[FORECASTERS];
+	double unit[PIPELINE_MAX_TARGETS];
+	struct forecast job;                   /* of one origin; its buffers are below */
+	double *mean, *quantile;               /* [targets][horizon], [QUANTILES][targets][horizon] */
+	double *truth, *pooled_truth;          /* [targets][horizon], in own and in pooled units */
+	size_t covered[INTERVALS], counted;
+};
+
+static void walk_fini(struct walk *k)
+{
+	for (int i = 0; i < FORECASTERS; i++) {
+		for (int t = 0; t < PIPELINE_MAX_TARGETS; t++)
+			tally_free(k->tally[t][i]);
+		tally_free(k->pooled[i]);
+	}
+	free(k->mean);
+	free(k->quantile);
+	free(k->truth);
+	free(k->pooled_truth);
+}
+
+static size_t numbers(const struct walk *k)
+{
+	return (size_t)k->f->net.targets * (size_t)k->f->net.horizon;
+}
+
+static enum err new_tallies(struct walk *k, struct error *e)
+{
+	const struct samples *s = k->s;
+	int targets = k->f->net.targets, horizon = k->f->net.horizon;
+	enum err rc = ERR_OK;
+
+	for (int t = 0; t < targets; t++) {
+		const double *y = samples_series(s, t);
+		double step = season_change(y, s->train_rows, 1), season = season_change(y, s->train_rows, k->season);
+		k->unit[t] = step > 0 ? step : 1;
+		for (int i = 0; i < FORECASTERS && !rc; i++)
+			rc = tally_new(horizon, s->test.windows, season, &k->tally[t][i], e);
+	}
+	for (int i = 0; i < FORECASTERS && !rc; i++)
+		rc = tally_new(targets * horizon, s->test.windows, 0, &k->pooled[i], e);
+	return rc;
+}
+
+static enum err walk_init(struct walk *k, const struct forecaster *f, const struct samples *s, struct error *e)
+{
+	k->f = f;
+	k->s = s;
+	k->season = frequency_season(s->frequency);
+	size_t n = numbers(k);
+	k->mean = calloc(n, sizeof *k->mean);
+	k->quantile = calloc(n, QUANTILES * sizeof *k->quantile);
+	k->truth = calloc(n, sizeof *k->truth);
+	k->pooled_truth = calloc(n, sizeof *k->pooled_truth);
+	if (!k->mean || !k->quantile || !k->truth || !k->pooled_truth)
+		return fail_nomem(e);
+	k->job = (struct forecast){
+		.mean = k->mean, .quantiles = QUANTILES, .quantile_level = quantile_levels, .quantile = k->quantile,
+	};
+	return new_tallies(k, e);
+}
+
+/* value [targets][horizon] against truth; value is turned into pooled units on the way. */
+static void tally_forecast(struct walk *k, int who, double *value)
+{
+	int horizon = k->f->net.horizon;
+	for (int t = 0; t < k->f->net.targets; t++) {
+		double *line = value + (size_t)t * (size_t)horizon;
+		tally_add(k->tally[t][who], line, k->truth + (size_t)t * (size_t)horizon);
+		for (int h = 0; h < horizon; h++)
+			line[h] /= k->unit[t];
+	}
+	tally_add(k->pooled[who], value, k->pooled_truth);
+}
+
+static void load_truth(struct walk *k, size_t origin)
+{
+	size_t at = 0;
+	for (int t = 0; t < k->f->net.targets; t++)
+		for (int h = 0; h < k->f->net.horizon; h++, at++) {
+			k->truth[at] = actual(k->s, t, origin, h);
+			k->pooled_truth[at] = k->truth[at] / k->unit[t];
+		}
+}
+
+static void count_coverage(struct walk *k)
+{
+	size_t n = numbers(k);
+	for (size_t at = 0; at < n; at++)
+		for (int i = 0; i < INTERVALS; i++) {
+			double low = k->quantile[(size_t)interval[i].low * n + at];
+			double high = k->quantile[(size_t)interval[i].high * n + at];
+			k->covered[i] += k->truth[at] >= low && k->truth[at] <= high;
+		}
+	k->counted += n;
+}
+
+/* Reuses the buffer of the model's forecast, which has been tallied by then. */
+static void walk_baseline(struct walk *k, enum baseline b, size_t origin)
+{
+	size_t at = 0;
+	for (int t = 0; t < k->f->net.targets; t++)
+		for (int h = 0; h < k->f->net.horizon; h++, at++)
+			k->mean[at] = baseline_forecast(b, samples_series(k->s, t), origin + 1, k->season, h + 1);
+	tally_forecast(k, (int)b, k->mean);
+}
+
+static void walk_origin(void *arg, const struct forecast_ws *w, int row, size_t origin)
+{
+	struct walk *k = arg;
+	forecaster_decode(k->f, w, row, &k->job);
+	load_truth(k, origin);
+	count_coverage(k);
+	tally_forecast(k, MODEL, k->mean);
+	for (int b = 0; b < BASELINE_COUNT; b++)
+		walk_baseline(k, (enum baseline)b, origin);
+}
+
+/* Means over the targets; step < 0: of all steps. */
+static struct scores mean_scores(const struct walk *k, int who, int step)
+{
+	struct scores sum = { 0 };
+	int targets = k->f->net.targets;
+	for (int t = 0; t < targets; t++) {
+		const struct tally *y = k->tally[t][who];
+		struct scores one = step < 0 ? tally_scores(y) : tally_step(y, step);
+		sum.mae += one.mae / targets;
+		sum.rmse += one.rmse / targets;
+		sum.mase += one.mase / targets;
+		sum.smape += one.smape / targets;
+	}
+	return sum;
+}
+
+static double mean_shrink(const struct pipeline *p)
+{
+	double sum = 0;
+	for (int t = 0; t < p->targets; t++)
+		sum += p->target[t].shrink;
+	return sum / p->targets;
+}
+
+static enum err evaluate(const struct walk *k, struct evaluation *out, struct error *e)
+{
+	const struct net_spec *net = &k->f->net;
+	struct evaluation v = {
+		.horizon = net->horizon, .targets = net->targets, .n_levels = net->levels,
+		.origins = k->s->test.windows, .season = k->season, .model = mean_scores(k, MODEL, -1),
+		.shrinkage = mean_shrink(&k->f->pipeline),
+	};
+	v.per_step = calloc((size_t)net->horizon, sizeof *v.per_step);
+	bool room = v.per_step;
+	for (int b = 0; b < BASELINE_COUNT; b++) {
+		v.baseline_step[b] = calloc((size_t)net->horizon, sizeof *v.baseline_step[b]);
+		room = room && v.baseline_step[b];
+	}
+	if (!room) {
+		evaluation_fini(&v);
+		return fail_nomem(e);
+	}
+	for (int h = 0; h < net->horizon; h++) {
+		v.per_step[h] = mean_scores(k, MODEL, h);
+		for (int b = 0; b < BASELINE_COUNT; b++)
+			v.baseline_step[b][h] = mean_scores(k, b, h);
+	}
+	for (int b = 0; b < BASELINE_COUNT; b++) {
+		v.baseline[b] = mean_scores(k, b, -1);
+		v.skill[b] = v.baseline[b].mae > 0 ? 1 - v.model.mae / v.baseline[b].mae : 0;
+	}
+	for (int i = 0; i < INTERVALS; i++)
+		v.coverage[i] = (double)k->covered[i] / (double)k->counted;
+	v.verdict = tally_compare(k->pooled[MODEL], k->pooled[BASELINE_NAIVE], &v.p_value);
+	*out = v;
+	return ERR_OK;
+}
+
+enum err backtest_run(const struct forecaster *f, struct forecast_ws *w, const struct samples *s,
+                      struct evaluation *v, struct error *e)
+{
+	enum err rc;
+	struct walk *k = calloc(1, sizeof *k);
+	if (!k)
+		return fail_nomem(e);
+	rc = walk_init(k, f, s, e);
+	if (rc)
+		goto done;
+	visit_windows(f, w, s, &s->test, 0, walk_origin, k);
+	rc = evaluate(k, v, e);
+done:
+	walk_fini(k);
+	free(k);
+	return rc;
+}
+
+void evaluation_fini(struct evaluation *v)
+{
+	free(v->per_step);
+	for (int b = 0; b < BASELINE_COUNT; b++)
+		free(v->baseline_step[b]);
+	*v = (struct evaluation){ 0 };
+}

@@ -1,0 +1,95 @@
+/* kernels.h - the inner loops of inference, once per CPU level.
+ *
+ *     level     width   flags            bits
+ *     c           4                      its own
+ *     avx2        8     -mavx2 -mfma     } the same
+ *     avx512     16     -mavx512f        }
+ *
+ * A matrix is packed for the level that will run it. Its output units are cut
+ * into panels as wide as the level's vector; a panel holds what its sums meet,
+ * in the order in which they meet it:
+ *
+ *     w     [panel][k][gate][width]        k runs over the inputs, then the state
+ *     bias  [panel][sum][width]            where the sums start
+ *
+ * A tile is some rows x some panels, all sums in registers. A sum is one chain
+ * of multiply-adds over k, never split, so a row's bits do not depend on the
+ * tile that it was in. Units past the last are packed as zeros. */
+#ifndef GATECAST_INFER_KERNELS_H
+#define GATECAST_INFER_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Units, and so every buffer of states, are padded to a multiple of this. */
+#define KERNEL_UNITS 16
+/* Rows that are carried together: the tallest tile of the widest level. */
+#define KERNEL_ROWS 8
+
+struct pack {
+	int k, panels, gates, sums;
+	float *w, *bias;
+};
+
+/* reset_after: gates r, z, n in one product; sums r, z, n's input part, n's state part.
+ * Else r and z in one, then n, whose state is r * h, in `candidate`. */
+struct gru {
+	int in, hid;
+	bool reset_after;
+	struct pack gates, candidate;
+};
+
+/* One step of a few rows. Each pointer is to the first row; out must not overlap x or h. */
+struct gru_step {
+	int rows;
+	const float *x, *h;
+	float *out;
+	size_t x_stride, h_stride, out_stride;
+	float *z, *rh;       /* [rows][padded hid] scratch of reset_after = false */
+	bool backward;       /* panels from the last to the first: the same bits, but step after step
+	                        to and fro keeps part of the weights in the first-level cache */
+};
+
+/* One sequence against one query. Sizes are padded; v carries the scale of kernels.c's score. */
+struct attend {
+	int T, attention, hidden;
+	const float *query;            /* [attention] */
+	const float *keys;             /* [T][attention] */
+	const float *v;                /* [attention] */
+	const float *states;           /* [T][hidden] */
+	float *weights;                /* [T, padded] written, zero behind T */
+	float *context;                /* [hidden] written */
+};
+
+struct kernels {
+	const char *name;
+	int width;
+	/* out [rows][panels * width] = W x + bias; x [rows][p->k] */
+	void (*linear)(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride);
+	void (*gru)(const struct gru *g, const struct gru_step *s);
+	void (*attend)(const struct attend *a);
+	/* In place over n numbers, n a multiple of KERNEL_UNITS: for the tests of the functions in the gates. */
+	void (*sigmoid)(float *x, size_t n);
+	void (*tanh)(float *x, size_t n);
+};
+
+extern const struct kernels kernels_c;
+#if defined(__x86_64__)
+extern const struct kernels kernels_avx2, kernels_avx512;
+#endif
+
+/** The kernels of that name, or NULL if the name or this CPU does not know them. */
+const struct kernels *kernels_find(const char *name);
+/** The widest that this CPU runs; GATECAST_CPU=c|avx2|avx512 in the environment asks for another. */
+const struct kernels *kernels_best(void);
+
+/* What attention's score folds into the key and query weights and into v: see attend() in kernels.c. */
+#define ATTEND_SCALE_IN  (-2.88539008177792681472)   /* -2 log2(e) */
+#define ATTEND_SCALE_V   (2.88539008177792681472)    /*  2 log2(e) */
+
+static inline int kernels_pad(int n)
+{
+	return (n + KERNEL_UNITS - 1) / KERNEL_UNITS * KERNEL_UNITS;
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* attention.h - additive attention (Bahdanau et al. 2015) over the steps of
+ * each sequence. For a query q (the decoder's state) and keys k_s:
+ *
+ *     e_s = v · tanh(Wq q + Wk k_s + b)      a = softmax over s of e
+ *     context = sum over s of a_s k_s
+ *
+ * Wk k_s + b is projected once a sequence and used by every decoder step.
+ * Backward computes the tanh a second time: saving it would cost
+ * horizon x rows x att numbers, which leaves the cache sooner than it helps. */
+#ifndef GATECAST_NN_ATTENTION_H
+#define GATECAST_NN_ATTENTION_H
+
+#include "model/nn/linear.h"
+#include "model/nn/packing.h"
+
+struct attention {
+	int key, att;
+	struct linear query_map, key_map;   /* no bias; with bias */
+	size_t score;                       /* offset of v [att] */
+};
+
+struct attention_tape {
+	real *wt_query, *wt_key;            /* transposed weights */
+	real *projected, *dprojected;       /* [rows][att] */
+	real *query;                        /* [steps][B][att]; backward leaves its gradient */
+	real *weights;                      /* [steps][B][T], zero behind a sequence's end */
+	real *activation, *dquery;          /* [att], alive during one row */
+	real *dscores;                      /* [T], the same */
+};
+
+/** A tape for up to `rows` packed rows and `steps` decoder steps. */
+void attention_tape_take(struct attention_tape *t, const struct attention *a, size_t rows, int T, int B, int steps,
+                         struct scratch *s);
+
+/** Before the first step: project the keys [rows][key]. */
+void attention_prepare(const struct attention *a, const real *params, const struct packing *p, const real *keys,
+                       struct attention_tape *tape);
+/** Decoder step `step`: from state [B][query] to context [B][key], `ld` numbers a row. */
+void attention_forward(const struct attention *a, const real *params, const struct packing *p, int step,
+                       const real *keys, const real *state, real *context, int ld, struct attention_tape *tape);
+/** Backward through that step: dkeys, dparams' v and dstate are added to. Start with attention_clear(). */
+void attention_backward(const struct attention *a, const real *params, const struct packing *p, int step,
+                        const real *keys, const real *dcontext, int ld, struct attention_tape *tape, real *dkeys,
+                        real *dparams, real *dstate);
+/** Before the first backward step. */
+void attention_clear(const struct attention *a, const struct packing *p, struct attention_tape *tape);
+/** After the last: gradients of Wq, Wk, b, and the projection's part of dkeys. states [steps][B][query]. */
+void attention_weights_backward(const struct attention *a, const real *params, const struct packing *p, int steps,
+                                const real *keys, const real *states, const struct attention_tape *tape,
+                                real *dkeys, real *dparams);
+
+#endif

@@ -1,0 +1,24 @@
+/* dropout.h - masks between stacked layers, as a pure function of where a
+ * number stands. One block of Philox gives the masks of four units:
+ *
+ *     key      seed
+ *     counter  [0] row in the whole minibatch     [2] RNG_DROPOUT
+ *              [1] layer:3 | step:20 | unit/4:9   [3] the training step's key
+ *
+ * A shard that knows its first row's index therefore draws what the whole
+ * minibatch would, on any thread, in any order, and again after a resume. */
+#ifndef GATECAST_NN_DROPOUT_H
+#define GATECAST_NN_DROPOUT_H
+
+#include "model/nn/packing.h"
+
+#include <stdint.h>
+
+#define DROPOUT_MAX_STEPS (1 << 20)
+
+struct dropout_key;
+
+/** mask [rows][n] of the input of `layer`: 0 with probability `rate`, else 1 / (1 - rate). */
+void dropout_mask(const struct dropout_key *key, double rate, int layer, const struct packing *p, int n, real *mask);
+
+#endif

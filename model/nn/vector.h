@@ -1,0 +1,54 @@
+/* vector.h - loops over rows of numbers, written so that the compiler makes
+ * vector instructions of them.
+ *
+ * VECTORISED compiles a function for AVX2 and AVX-512 too and picks at load time. No
+ * instruction set may contract or reorder (-ffp-contract=off, no -ffast-math),
+ * so each gives the same bits. The sanitizers cannot run the picking code,
+ * which is called before they are set up: there, one version must do. */
+#ifndef GATECAST_NN_VECTOR_H
+#define GATECAST_NN_VECTOR_H
+
+#include "model/nn/real.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define VECTOR_SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define VECTOR_SANITIZED 1
+#endif
+
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(VECTOR_SANITIZED)
+#define VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define VECTORISED
+#endif
+
+#define VECTOR_LANES 16   /* partial sums of a reduction: an AVX-512 register of floats */
+
+/* Sum of a[i] b[i]. The lanes fix the order of the additions whatever the instruction set. */
+static inline __attribute__((always_inline)) real vector_dot(int n, const real *restrict a, const real *restrict b)
+{
+	real lane[VECTOR_LANES] = { 0 };
+	int i = 0;
+	for (; i + VECTOR_LANES <= n; i += VECTOR_LANES)
+		for (int l = 0; l < VECTOR_LANES; l++)
+			lane[l] += a[i + l] * b[i + l];
+	for (int l = 0; i < n; i++, l++)
+		lane[l] += a[i] * b[i];
+	for (int half = VECTOR_LANES / 2; half; half /= 2)
+		for (int l = 0; l < half; l++)
+			lane[l] += lane[l + half];
+	return lane[0];
+}
+
+/* y += a x */
+static inline __attribute__((always_inline)) void vector_add_scaled(int n, real a, const real *restrict x,
+                                                                    real *restrict y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] += a * x[i];
+}
+
+#endif

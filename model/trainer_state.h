@@ -1,0 +1,81 @@
+/* trainer_state.h - what a trainer holds; private to trainer.c, trainer_state.c and trainer_finish.c.
+ *
+ *     course   what the next epoch depends on besides the weights; saved
+ *     moving   weights and Adam's moments; `now` is saved, `good` is `now` as it was after the last epoch
+ *     best     weights of the epoch with the least validation loss; saved
+ *     pass     sums of the running epoch; begins anew with each */
+#ifndef GATECAST_MODEL_TRAINER_STATE_H
+#define GATECAST_MODEL_TRAINER_STATE_H
+
+#include "model/nn/network.h"
+#include "model/nn/optimizer.h"
+#include "model/samples.h"
+#include "model/trainer.h"
+
+#define GUARD_SKIPS 3         /* so many skips … */
+#define GUARD_STEPS 100       /* … within so many steps roll back */
+#define GUARD_ROLLBACKS 3     /* and so many roll-backs end the job */
+
+/* The numeric guard of trainer.h. */
+struct guard {
+	double average;                  /* moving average of the gradient norm of accepted steps */
+	uint64_t accepted;
+	uint64_t skips;                  /* since the last roll-back */
+	uint64_t skipped_at[GUARD_SKIPS];   /* the last skips' steps, a ring */
+	int rollbacks;
+};
+
+struct course {
+	int epoch;                       /* done */
+	bool stopped;
+	uint64_t step;                   /* training steps ever begun: the key of the dropout */
+	uint64_t adam_steps;             /* those that moved the weights */
+	double rate;
+	struct plateau plateau;
+	struct early_stop early_stop;    /* best_epoch 0: there is no best yet */
+	struct guard guard;
+};
+
+struct moving { float *weights, *m, *v; };
+
+enum phase { PHASE_TRAIN, PHASE_VALIDATION, PHASE_OVER };
+
+struct pass {
+	enum phase phase;
+	size_t next;                     /* windows of the phase that are done */
+	size_t rows;                     /* of the running step */
+	int shards;
+	double loss, norm, validation;   /* sums */
+	size_t loss_rows, norm_steps;
+	int skipped;
+	bool rolled_back;
+};
+
+struct trainer {
+	struct recipe recipe;
+	struct samples samples;
+	struct net_spec net;
+	struct loss loss;
+	struct trainer_plan plan;
+	uint64_t fingerprint;            /* of recipe and rows: a state of another job is refused */
+
+	struct course course;
+	struct moving now, good;
+	uint64_t good_adam_steps;
+	float *best;
+
+	struct pass pass;
+	uint32_t *order;                 /* the shuffled training windows */
+	float *gradient;                 /* [shards][weights]; the sum ends in the first */
+	double *shard_loss;              /* [shards] */
+};
+
+/** FNV-1a, 64 bits, continued from h; begin with FNV_START. */
+#define FNV_START 0xcbf29ce484222325u
+uint64_t fnv1a(uint64_t h, const void *bytes, size_t len);
+/** The weights as they are become those that the guard rolls back to. */
+void trainer_mark_good(struct trainer *t);
+/** Of everything that the course of a training depends on. */
+uint64_t trainer_fingerprint(const struct trainer *t);
+
+#endif
