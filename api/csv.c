@@ -368,7 +368,7 @@ static enum err take_line_end(struct csv_reader *r, char c)
 	return second ? ERR_OK : end_row(r, r->line + 1);
 }
 
-/* A byte that is neither quote nor end of line, or one of the delimiter's where it delimits. */
+/* What remains: a NUL, a delimiter, or any byte behind a closing quote (plain_run has taken the others). */
 static enum err take_byte(struct csv_reader *r, char c)
 {
 	if (c == '\0')
@@ -377,8 +377,6 @@ static enum err take_byte(struct csv_reader *r, char c)
 		return append(r, &c, 1);
 	if (c == r->delimiter)
 		return end_field(r);
-	if (r->state == PLAIN)
-		return append(r, &c, 1);
 	if (!is_blank(c))
 		return fail_field(r, ERR_SYNTAX, "text after the closing quote");
 	r->state = CLOSED;
