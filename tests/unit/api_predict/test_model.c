@@ -67,7 +67,7 @@ static void random_forecaster(struct rng *r, struct forecaster *f)
 	if (rng_below(r, 3) == 0) {
 		f->net.levels = 1;
 		f->net.median_level = 0;
-		f->level[0] = 0;   /* a point */
+		memset(f->level, 0, sizeof f->level);   /* a point */
 	}
 }
 
@@ -172,7 +172,7 @@ static const struct { const char *from, *to; enum err want; const char *where; }
 	{ "\"column\":0,\"log\"", "\"column\":-1,\"log\"", ERR_INVALID, "/pipeline/targets/0/column" },
 	{ "\"log\":true", "\"log\":1", ERR_INVALID, "/pipeline/targets/0/log" },
 	{ "\"scale\":0.5", "\"scale\":0", ERR_INVALID, "/pipeline/targets/0/scale" },
-	{ "\"scale\":0.5", "\"scale\":1e999", ERR_SYNTAX, "byte 215" },
+	{ "\"scale\":0.5", "\"scale\":1e999", ERR_SYNTAX, "byte 180" },
 	{ "\"shrink\":0.25", "\"shrink\":1.5", ERR_INVALID, "/pipeline/targets/0/shrink" },
 	{ "\"column\":0,\"ind", "\"column\":1,\"ind", ERR_INVALID, "/pipeline/features/0/column" },
 	{ "\"indicator\":null", "\"indicator\":5", ERR_INVALID, "/pipeline/features/0/indicator" },
