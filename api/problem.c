@@ -30,3 +30,11 @@ void problem_render(const struct error *e, const char *instance, struct strbuf *
 	member(out, "error", sentence);
 	strbuf_addc(out, '}');
 }
+
+void error_object_render(const struct error *e, struct strbuf *out)
+{
+	strbuf_addf(out, "{\"code\":\"%s\"", err_row(e->code)->label);
+	member(out, "message", e->what);
+	member(out, "param", e->where[0] ? e->where : NULL);
+	strbuf_addc(out, '}');
+}

@@ -188,12 +188,12 @@ static int nearest_level(const struct forecaster *f, double p)
 	return best;
 }
 
-/* Without calibration only what the network was trained for is known. */
+/* Without calibration nothing is known but the middle. */
 static double shift_of(const struct forecaster *f, int level, int target, int h, double p)
 {
 	if (f->conformal)
 		return conformal_shift(f->conformal, level, target, h, p);
-	if (f->net.levels > 1 ? f->level[level] == p : p == 0.5)
+	if (p == 0.5)
 		return 0;
 	return p < 0.5 ? -INFINITY : INFINITY;
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* (n + 1) p is meant to be exact: 10 * 0.7 = 7 must not become rank 8 because 0.7 is not a binary number. */
+/* (n + 1) p is meant to be exact: 100 * 0.55 must not become rank 56 because 0.55 is not a binary number. */
 #define RANK_SLACK 1e-9
 
 enum err conformal_new(int levels, int targets, int horizon, int n, struct conformal **out, struct error *e)

@@ -84,7 +84,6 @@ enum err frame_add_column(struct frame *f, const char *name, enum column_type ty
 	if (!grown)
 		return fail_nomem(e);
 	f->column = grown;
-	f->cap = 0;   /* the new column has no room yet */
 	struct column *c = &f->column[f->columns];
 	*c = (struct column){ .type = type };
 	memcpy(c->name, name, length + 1);

@@ -21,7 +21,7 @@
 
 #define CLIP             8.0
 #define VOLATILITY_FLOOR 1e-6
-/* A deviation below this share of the mean is the rounding of a constant. */
+/* A spread below this share of the values is the rounding of a constant. */
 #define ROUNDING         1e-12
 /* Terms in a spread; longer series are thinned evenly. */
 #define SPREAD_TERMS     5e7
@@ -285,7 +285,7 @@ static double lagged_spread(const double *value, const double *anchor, size_t n,
 			terms++;
 		}
 	}
-	return scale_or_one(sqrt(sum / terms), 0);
+	return sqrt(sum / terms);
 }
 
 /* Root mean square of the values there are. */
@@ -298,7 +298,7 @@ static double root_mean_square(const double *x, size_t n)
 			terms++;
 		}
 	}
-	return scale_or_one(sqrt(sum / terms), 0);
+	return sqrt(sum / terms);
 }
 
 /* Mean and deviation (over n) of the values there are. x is used up. */
@@ -316,6 +316,13 @@ static struct channel fit_standard(enum transform transform, double *x, size_t n
 		x[i] -= mean;
 	double deviation = root_mean_square(x, n);
 	return (struct channel){ transform, 0, mean, scale_or_one(deviation, ROUNDING * fabs(mean)) };
+}
+
+/* The least spread of changes of target t that is more than rounding; log changes are relative already. */
+static double least_change(const struct pipeline *p, int t)
+{
+	int j = p->target[t].column;
+	return p->target[t].log ? ROUNDING : ROUNDING * fmax(fabs(p->minimum[j]), fabs(p->maximum[j]));
 }
 
 static bool all_positive(const struct pipeline *p, int column)
@@ -350,7 +357,8 @@ static void fit_target(struct pipeline *p, int t, const double *rows, struct wor
 {
 	p->target[t].log = all_positive(p, p->target[t].column);
 	load_anchor(p, t, rows, w);
-	p->target[t].scale = lagged_spread(w->anchor, w->anchor, w->n, 1, p->horizon);
+	double spread = lagged_spread(w->anchor, w->anchor, w->n, 1, p->horizon);
+	p->target[t].scale = scale_or_one(spread, least_change(p, t));
 }
 
 /* A channel in the units of target t. */
@@ -359,7 +367,8 @@ static struct channel fit_change(const struct pipeline *p, int t, double *x, con
 	load_anchor(p, t, rows, w);
 	if (p->target[t].log)
 		take_logs(x, w->n);
-	return (struct channel){ TRANSFORM_CHANGE, t, 0, lagged_spread(x, w->anchor, w->n, 0, p->window - 1) };
+	double spread = lagged_spread(x, w->anchor, w->n, 0, p->window - 1);
+	return (struct channel){ TRANSFORM_CHANGE, t, 0, scale_or_one(spread, least_change(p, t)) };
 }
 
 /* A difference of averages of the first target, which is what the feature's column holds. */
@@ -368,7 +377,8 @@ static struct channel fit_difference(const struct pipeline *p, double *x, const 
 	bool ratio = p->target[0].log;
 	for (size_t i = 0; ratio && i < w->n; i++)
 		x[i] /= w->column[i];
-	return (struct channel){ ratio ? TRANSFORM_RATIO : TRANSFORM_STANDARD, 0, 0, root_mean_square(x, w->n) };
+	double scale = scale_or_one(root_mean_square(x, w->n), least_change(p, 0));
+	return (struct channel){ ratio ? TRANSFORM_RATIO : TRANSFORM_STANDARD, 0, 0, scale };
 }
 
 static struct channel fit_column(const struct pipeline *p, int column, double *x, const double *rows, struct work *w)

@@ -4,11 +4,9 @@
  * of x is moved by ±STEP; the quotient's own error is about STEP^2 + 1e-16 / STEP, far below TOLERANCE. */
 #include "model/nn/network.h"
 
-#include "model/base/rng.h"
+#include "support.h"
 
-#include <check.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define STEP      1e-5
 #define TOLERANCE 1e-7    /* times 1 + |gradient| */
@@ -63,24 +61,6 @@ struct probe {
 	real *params, *x, *weight, *y, *ws;      /* weight: c of the loss */
 	real *dparams, *dx;
 };
-
-static real *reals(size_t n)
-{
-	real *p = aligned_alloc(64, (n * sizeof(real) + 63) / 64 * 64);
-	ck_assert_ptr_nonnull(p);
-	memset(p, 0, n * sizeof(real));
-	return p;
-}
-
-static real *random_reals(size_t n, uint32_t substream)
-{
-	struct rng r;
-	real *p = reals(n);
-	rng_init(&r, 11, RNG_TEST, substream);
-	for (size_t i = 0; i < n; i++)
-		p[i] = (real)(0.7 * rng_normal(&r));
-	return p;
-}
 
 static void probe_init(struct probe *p, const struct gradient_case *c)
 {
@@ -192,9 +172,5 @@ int main(void)
 	tcase_add_loop_test(tc, gradients_match_differences, 0, (int)(sizeof cases / sizeof *cases));
 	tcase_add_test(tc, gradients_are_added);
 	suite_add_tcase(suite, tc);
-	SRunner *sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }
