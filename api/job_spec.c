@@ -214,6 +214,14 @@ static enum err read_choice(const json_t *o, const struct member *m, const char 
 	return tree_fail(e, ERR_INVALID, path, m->name, "\"%s\" is not offered; this release offers %s", name, offered);
 }
 
+/* "/target/2" */
+static void item_pointer(char *out, size_t cap, const char *path, const char *name, size_t index)
+{
+	size_t at = (size_t)snprintf(out, cap, "%s", path);   /* a path is the table's, and short */
+	at = pointer_add(out, at, cap, name, strlen(name));
+	pointer_add_index(out, at, cap, index);
+}
+
 static enum err read_column(const json_t *v, size_t index, const struct member *m, const char *path, struct draft *d,
                             struct error *e)
 {
@@ -222,9 +230,7 @@ static enum err read_column(const json_t *v, size_t index, const struct member *
 		store(d, m->at + index * (FRAME_NAME_MAX + 1), json_string_value(v), json_string_length(v) + 1);
 		return ERR_OK;
 	}
-	size_t at = pointer_add(where, (size_t)snprintf(where, sizeof where, "%s", path), sizeof where,
-		m->name, strlen(m->name));
-	pointer_add_index(where, at, sizeof where, index);
+	item_pointer(where, sizeof where, path, m->name, index);
 	return fail(e, ERR_INVALID, where, "expected a column's name of 1 to %d bytes", FRAME_NAME_MAX);
 }
 
@@ -247,6 +253,7 @@ static enum err read_columns(const json_t *o, const struct member *m, const char
 
 static enum err read_levels(const json_t *o, const struct member *m, const char *path, struct draft *d, struct error *e)
 {
+	char where[128];
 	json_t *levels;
 	enum err rc = tree_array(o, path, m->name, (size_t)m->max, &levels, e);
 	if (rc)
@@ -254,8 +261,10 @@ static enum err read_levels(const json_t *o, const struct member *m, const char 
 	int n = (int)json_array_size(levels);
 	for (int i = 0; i < n; i++) {
 		const json_t *v = json_array_get(levels, (size_t)i);
-		if (!json_is_real(v))
-			return tree_fail(e, ERR_INVALID, path, m->name, "expected numbers");
+		if (!json_is_real(v)) {
+			item_pointer(where, sizeof where, path, m->name, (size_t)i);
+			return fail(e, ERR_INVALID, where, "expected a number");
+		}
 		store(d, m->at + (size_t)i * sizeof(double), &(double){ json_real_value(v) }, sizeof(double));
 	}
 	store(d, m->count_at, &n, sizeof n);
