@@ -58,7 +58,8 @@ static void measure_factors(void *arg, const struct forecast_ws *w, int row, siz
 		}
 }
 
-void backtest_shrink(struct forecaster *f, struct forecast_ws *w, const struct samples *s)
+/* The factor with the least error, for each target. */
+static void least_error(struct forecaster *f, struct forecast_ws *w, const struct samples *s)
 {
 	struct shrinking m = { .f = f, .s = s };
 	for (int t = 0; t < f->pipeline.targets; t++)
@@ -71,6 +72,84 @@ void backtest_shrink(struct forecaster *f, struct forecast_ws *w, const struct s
 				best = k;
 		f->pipeline.target[t].shrink = (double)best / (FACTORS - 1);
 	}
+}
+
+/* Model against the last known value on the validation part, each target. */
+struct gain {
+	const struct forecaster *f;
+	const struct samples *s;
+	struct tally *model[PIPELINE_MAX_TARGETS], *naive[PIPELINE_MAX_TARGETS];
+	double *forecast, *last, *truth;   /* [horizon] */
+};
+
+static void gain_fini(struct gain *m)
+{
+	for (int t = 0; t < PIPELINE_MAX_TARGETS; t++) {
+		tally_free(m->model[t]);
+		tally_free(m->naive[t]);
+	}
+	free(m->forecast);
+	free(m->last);
+	free(m->truth);
+}
+
+static enum err gain_init(struct gain *m, struct error *e)
+{
+	size_t horizon = (size_t)m->f->net.horizon, windows = m->s->validation.windows;
+	enum err rc = ERR_OK;
+	m->forecast = calloc(horizon, sizeof *m->forecast);
+	m->last = calloc(horizon, sizeof *m->last);
+	m->truth = calloc(horizon, sizeof *m->truth);
+	if (!m->forecast || !m->last || !m->truth)
+		return fail_nomem(e);
+	for (int t = 0; t < m->f->net.targets && !rc; t++) {
+		rc = tally_new((int)horizon, windows, 0, &m->model[t], e);
+		if (!rc)
+			rc = tally_new((int)horizon, windows, 0, &m->naive[t], e);
+	}
+	return rc;
+}
+
+static void measure_gain(void *arg, const struct forecast_ws *w, int row, size_t origin)
+{
+	struct gain *m = arg;
+	const struct anchor *a = forecaster_anchor(w, row);
+	double level[NET_MAX_LEVELS];
+
+	for (int t = 0; t < m->f->net.targets; t++) {
+		for (int h = 0; h < m->f->net.horizon; h++) {
+			forecaster_levels(m->f, w, row, t, h, level);
+			m->forecast[h] = pipeline_decode(&m->f->pipeline, t, a, level[m->f->net.median_level]);
+			m->last[h] = a->last[t];
+			m->truth[h] = actual(m->s, t, origin, h);
+		}
+		tally_add(m->model[t], m->forecast, m->truth);
+		tally_add(m->naive[t], m->last, m->truth);
+	}
+}
+
+/* James and Stein's positive part: an estimate z deviations away from nothing is worth 1 - 1 / z^2 of itself. */
+static double confidence(const struct tally *model, const struct tally *naive)
+{
+	if (tally_origins(model) < TALLY_MIN_ORIGINS)
+		return 1;
+	double z = tally_statistic(model, naive);
+	return z < -1 ? 1 - 1 / (z * z) : 0;
+}
+
+enum err backtest_shrink(struct forecaster *f, struct forecast_ws *w, const struct samples *s, struct error *e)
+{
+	struct gain m = { .f = f, .s = s };
+	enum err rc = gain_init(&m, e);
+	if (rc)
+		goto done;
+	least_error(f, w, s);
+	visit_windows(f, w, s, &s->validation, 0, measure_gain, &m);
+	for (int t = 0; t < f->pipeline.targets; t++)
+		f->pipeline.target[t].shrink *= confidence(m.model[t], m.naive[t]);
+done:
+	gain_fini(&m);
+	return rc;
 }
 
 struct calibration {

@@ -26,7 +26,9 @@ enum err trainer_finish(struct trainer *t, struct forecaster **out, float *param
 	rc = forecast_ws_reserve(w, f, e);
 	if (rc)
 		goto done;
-	backtest_shrink(f, w, &t->samples);
+	rc = backtest_shrink(f, w, &t->samples, e);
+	if (rc)
+		goto done;
 	rc = backtest_calibrate(f, w, &t->samples, e);
 	if (rc)
 		goto done;

@@ -9,7 +9,7 @@
 #include "server/commands.h"
 #include "storage/store.h"
 
-#define T 30
+#define STEPS 30
 #define TOLERANCE 1e-4f
 
 static void say(void *arg, const char *line)
@@ -26,27 +26,27 @@ static enum err check_kernels(float *worst, struct error *e)
 	struct infer_model *m = NULL;
 	struct infer_ws *ws = NULL;
 	struct rng rng;
-	const int length = T;
-	float x[T * 6], want[5], got[5];
+	const int length = STEPS;
+	float x[STEPS * 6], want[5], got[5];
 	net_tensors(&spec, &tensors);
 	float *params = malloc(tensors.count * sizeof *params);
-	float *scratch = aligned_alloc(64, (network_scratch(&spec, T, 1) * sizeof *scratch + 63) / 64 * 64);
+	float *scratch = aligned_alloc(64, (network_scratch(&spec, STEPS, 1) * sizeof *scratch + 63) / 64 * 64);
 	enum err rc = params && scratch ? ERR_OK : fail_nomem(e);
 	if (rc)
 		goto done;
 	rng_init(&rng, 1, RNG_TEST, 0);
-	for (size_t i = 0; i < T * 6; i++)
+	for (size_t i = 0; i < STEPS * 6; i++)
 		x[i] = (float)rng_normal(&rng);
 	network_init(&spec, 1, params);
-	network_forward(&spec, params, T, 1, &length, x, NULL, want, NULL, scratch);
+	network_forward(&spec, params, STEPS, 1, &length, x, NULL, want, NULL, scratch);
 	rc = infer_model_new(&spec, params, &m, e);
 	if (!rc)
 		rc = infer_ws_new(1, &ws, e);
 	if (!rc)
-		rc = infer_ws_reserve(ws, m, T, e);
+		rc = infer_ws_reserve(ws, m, STEPS, e);
 	if (rc)
 		goto done;
-	const struct infer_sequence sequence = { .x = x, .T = T, .y = got };
+	const struct infer_sequence sequence = { .x = x, .T = STEPS, .y = got };
 	infer_run(m, ws, &sequence, 1);
 	*worst = 0;
 	for (int i = 0; i < 5; i++) {

@@ -230,7 +230,7 @@ static void render_process(struct strbuf *b)
 		            rows[i].type, rows[i].name, rows[i].v);
 }
 
-void metrics_render(struct strbuf *b)
+void metrics_write(struct strbuf *b)
 {
 	struct strbuf l;
 	strbuf_init(&l, 512);

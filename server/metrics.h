@@ -3,7 +3,7 @@
  * Values are atomics that any thread bumps; the text is made when someone scrapes. No label's value can be
  * invented by a client: routes come from the route table, models from the registry.
  *
- * To add a metric: a member of `struct metrics`, its line in metrics_render(), a bump where it happens. */
+ * To add a metric: a member of `struct metrics`, its line in metrics_write(), a bump where it happens. */
 #ifndef GATECAST_SERVER_METRICS_H
 #define GATECAST_SERVER_METRICS_H
 
@@ -76,6 +76,6 @@ extern const char *const outcome_names[OUTCOMES];
 extern const char *const phase_names[PHASES];
 
 /** Everything that is in `struct metrics`, the build and the process. */
-void metrics_render(struct strbuf *b);
+void metrics_write(struct strbuf *b);
 
 #endif

@@ -83,7 +83,7 @@ HANDLER(get_metrics)
 {
 	struct strbuf *out = &r->reply.body;
 	r->reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
-	metrics_render(out);
+	metrics_write(out);
 	batcher_metrics(r->app->batcher, out);
 	registry_metrics(r->app->registry, out);
 	return job_gauges(s, out, e);

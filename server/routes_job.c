@@ -1,4 +1,5 @@
 /* routes_job.c - training jobs: start, watch, cancel, pause, go on. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

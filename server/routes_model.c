@@ -121,7 +121,7 @@ done:
 HANDLER(get_version)
 {
 	struct model_version v = { 0 };
-	int version;
+	int version = 0;
 	enum err rc = version_read(r->param[1], &version, e);
 	if (!rc)
 		rc = model_get(s, r->param[0], version, NULL, true, &v, e);
@@ -158,7 +158,7 @@ static enum err path_version(const struct request *r, int *out, struct error *e)
 HANDLER(get_v2_model)
 {
 	struct model *m = NULL;
-	int *versions = NULL, n = 0, version;
+	int *versions = NULL, n = 0, version = 0;
 	enum err rc = path_version(r, &version, e);
 	if (!rc)
 		rc = registry_load(r->app->registry, s, r->param[0], version, NULL, &m, e);
@@ -175,7 +175,7 @@ HANDLER(get_v2_model)
 HANDLER(get_v2_model_ready)
 {
 	struct model *m = NULL;
-	int version;
+	int version = 0;
 	enum err rc = path_version(r, &version, e);
 	if (!rc)
 		rc = registry_load(r->app->registry, s, r->param[0], version, NULL, &m, e);
@@ -203,7 +203,7 @@ HANDLER(delete_model)
 
 HANDLER(delete_version)
 {
-	int version;
+	int version = 0;
 	enum err rc = version_read(r->param[1], &version, e);
 	r->reply.status = 204;
 	r->committed = forget;

@@ -334,8 +334,8 @@ static const int64_t *dates_after(struct prediction *p, int64_t last, int steps)
 static enum err prepare_input(struct prediction *p, struct store *s, int i, int steps, struct error *e)
 {
 	const struct forecast_input *in = &p->forecast.input[i];
-	double *rows;
-	size_t n;
+	double *rows = NULL;
+	size_t n = 0;
 	int64_t last = in->start;
 	bool dated = in->has_start;
 	char where[64];

@@ -11,7 +11,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define COMPARE_MIN_ORIGINS 30
 #define SIGNIFICANT         0.05
 /* Loss differences below this share of the losses are rounding, not skill. */
 #define ROUNDING            1e-12
@@ -144,7 +143,7 @@ static double diebold_mariano(const struct pairs *p, int horizon)
 		size += p->model[i] + p->reference[i];
 		n++;
 	}
-	if (n < COMPARE_MIN_ORIGINS)
+	if (n < TALLY_MIN_ORIGINS)
 		return 0;
 	double mean = sum / n, rounding = ROUNDING * size / n;
 	double own = covariance_sum(p, 0, mean) / n;
@@ -156,11 +155,16 @@ static double diebold_mariano(const struct pairs *p, int horizon)
 	return mean / sqrt(fmax(variance, VARIANCE_FLOOR * own) / n);
 }
 
-enum verdict tally_compare(const struct tally *model, const struct tally *reference, double *p_value)
+double tally_statistic(const struct tally *model, const struct tally *reference)
 {
 	assert(model->horizon == reference->horizon && model->origins == reference->origins);
 	const struct pairs pairs = { model->loss, reference->loss, model->origins };
-	double z = diebold_mariano(&pairs, model->horizon), p = erfc(fabs(z) / sqrt(2));
+	return diebold_mariano(&pairs, model->horizon);
+}
+
+enum verdict tally_compare(const struct tally *model, const struct tally *reference, double *p_value)
+{
+	double z = tally_statistic(model, reference), p = erfc(fabs(z) / sqrt(2));
 	if (p_value)
 		*p_value = p;
 	if (!(p < SIGNIFICANT))

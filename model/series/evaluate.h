@@ -27,7 +27,11 @@ struct scores tally_scores(const struct tally *t);
 struct scores tally_step(const struct tally *t, int h);
 size_t tally_origins(const struct tally *t);
 
-/** Model against reference over the same origins; p_value may be NULL. Fewer than 30 origins, or losses that do not
+/** Fewer origins say nothing. */
+#define TALLY_MIN_ORIGINS 30
+/** The test's z, negative where the model's errors are smaller; 0 with too few origins or losses that do not vary. */
+double tally_statistic(const struct tally *model, const struct tally *reference);
+/** Model against reference over the same origins; p_value may be NULL. Fewer than TALLY_MIN_ORIGINS, or losses that do not
  *  vary against each other: no better, with a p-value of 1. */
 enum verdict tally_compare(const struct tally *model, const struct tally *reference, double *p_value);
 const char *verdict_name(enum verdict v);     /* "better", "no better", "worse" */

@@ -147,6 +147,16 @@ class Daemon:
                 pass   # refused before its end: the answer is there to be read
             return read_answer(s)
 
+    def list(self, path):
+        """Every item of a list, page by page; only for lists whose `after` is an item's id."""
+        items, after = [], ""
+        while True:
+            page = self.get(f"{path}?limit=100{after}").expect(200).json
+            items += page["data"]
+            if not page["has_more"]:
+                return items
+            after = f"&after={items[-1]['id']}"
+
     def train(self, body):
         """Post a job and wait for its success."""
         return self.finished(self.post("/v1/jobs", body).expect(202).json["id"], "succeeded")

@@ -53,8 +53,7 @@ def digest_of(daemon, job):
 
 
 def last_checkpoint(daemon, job):
-    page = daemon.get(f"/v1/jobs/{job}/checkpoints?limit=100").expect(200).json["data"]
-    return max((c["epoch"] for c in page), default=0)
+    return max((c["epoch"] for c in daemon.list(f"/v1/jobs/{job}/checkpoints")), default=0)
 
 
 def check_acknowledged(daemon, uploader):
@@ -116,7 +115,7 @@ def test_kill_at_random_moments(start):
         daemon = start("--checkpoint-interval", "0")
         done, job = round_of_kills(daemon, rng, KILLS - kills)
         assert digest_of(daemon, job) == want, f"round {rounds}, seed {seed}"
-        events = daemon.get(f"/v1/jobs/{job['id']}/events?limit=1000").expect(200).json["data"]
+        events = daemon.list(f"/v1/jobs/{job['id']}/events")
         assert [e["id"] for e in events] == sorted({e["id"] for e in events})
         assert sum(e["data"] == {"status": "succeeded"} for e in events) == 1       # published once
         assert daemon.get("/v1/models/wave-3").expect(200).json["versions"] == [1]

@@ -179,7 +179,8 @@ START_TEST(gru_matches)
 	real *last = reals(state * (size_t)s.layers);
 
 	for (int k = 0; k < s.layers; k++) {
-		gru_forward(&s.layer[k], s.params, &s.packing, stack_input(&s, k), s.h0 + (size_t)k * state, &s.tape[k]);
+		gru_forward(&s.layer[k], s.params, &s.packing, stack_input(&s, k), s.h0 + (size_t)k * state,
+		            &s.tape[k]);
 		memcpy(last + (size_t)k * state, s.tape[k].h + (rows - (size_t)s.B) * hid, state * sizeof(real));
 	}
 	check_golden(root, "y", rows * hid, s.tape[s.layers - 1].h);
@@ -258,7 +259,8 @@ START_TEST(attention_matches)
 		lengths[b] = S;
 	packing_fill(&p, lengths);
 
-	real *k = golden_reals(root, "k", n_keys), *keys = reals(n_keys), *dkeys = reals(n_keys), *dk_torch = reals(n_keys);
+	real *k = golden_reals(root, "k", n_keys), *keys = reals(n_keys);
+	real *dkeys = reals(n_keys), *dk_torch = reals(n_keys);
 	real *q = golden_reals(root, "q", (size_t)(B * dq)), *dquery = reals((size_t)(B * dq));
 	real *context = reals((size_t)(B * dk)), *dcontext = golden_reals(root, "upstream_context", (size_t)(B * dk));
 	swap_axes(B, S, dk, k, keys);

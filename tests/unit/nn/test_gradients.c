@@ -66,7 +66,8 @@ static void probe_init(struct probe *p, const struct gradient_case *c)
 {
 	const struct net_spec *s = &p->spec;
 	struct error e;
-	*p = (struct probe){ .c = c, .spec = spec_of(c), .dropout = { .seed = 5, .key = c->dropout_key, .row_base = 3 } };
+	*p = (struct probe){ .c = c, .spec = spec_of(c),
+	                     .dropout = { .seed = 5, .key = c->dropout_key, .row_base = 3 } };
 	ck_assert_msg(net_spec_check(s, &e) == ERR_OK, "%s: %s", c->name, e.what);
 	net_tensors(s, &p->table);
 	p->n_x = (size_t)(c->lengths[0] * c->B * s->inputs);
@@ -153,10 +154,12 @@ START_TEST(gradients_are_added)
 	real *twice = reals(p.table.count);
 	for (int round = 0; round < 2; round++) {
 		probe_loss(&p);
-		network_backward(&p.spec, p.params, c->lengths[0], c->B, c->lengths, p.x, NULL, p.weight, twice, NULL, p.ws);
+		network_backward(&p.spec, p.params, c->lengths[0], c->B, c->lengths, p.x, NULL, p.weight, twice,
+		                 NULL, p.ws);
 	}
 	probe_loss(&p);
-	network_backward(&p.spec, p.params, c->lengths[0], c->B, c->lengths, p.x, NULL, p.weight, p.dparams, NULL, p.ws);
+	network_backward(&p.spec, p.params, c->lengths[0], c->B, c->lengths, p.x, NULL, p.weight, p.dparams, NULL,
+	                 p.ws);
 	for (size_t i = 0; i < p.table.count; i++)
 		ck_assert(fabs(twice[i] - 2 * p.dparams[i]) <= 1e-12 * (1 + fabs(twice[i])));
 	free(twice);

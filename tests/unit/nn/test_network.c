@@ -280,7 +280,8 @@ START_TEST(init_is_xavier_uniform)
 	for (int i = 0; i < table.n; i++) {
 		const struct tensor *t = &table.tensor[i];
 		bool gates = strstr(t->name, "_ih") || strstr(t->name, "_hh");
-		double bound = t->ndim == 2 ? sqrt(6 / ((double)t->shape[0] / (gates ? 3 : 1) + (double)t->shape[1])) : 0;
+		double fan_in = (double)t->shape[1], fan_out = (double)t->shape[0] / (gates ? 3 : 1);
+		double bound = t->ndim == 2 ? sqrt(6 / (fan_in + fan_out)) : 0;
 		double top = 0;
 		struct rng r;
 		rng_init(&r, 42, RNG_INIT, (uint32_t)i);
