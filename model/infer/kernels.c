@@ -23,7 +23,9 @@
 #endif
 
 #define MAX_ROWS   (VEC_ACCUMULATORS / 3)
-#define MAX_PANELS 4
+/* Two, though one row could have more: a layer of 64 units is then two tiles at the
+ * widest level, and a backward step finds the last tile's weights still in the cache. */
+#define MAX_PANELS 2
 #define MAX_GATES  3
 
 enum kind { LINEAR, GRU_RESET_AFTER, GRU_GATES, GRU_CANDIDATE };
@@ -104,6 +106,8 @@ INLINE void tile(const enum kind kind, const int R, const int S, const int G, co
 		UNROLL for (int r = 0; r < R; r++)
 			UNROLL for (int s = 0; s < S; s++)
 				input_part[r][s] = c.at[r][s][2];
+		/* Held in memory: left to itself the compiler spills the running sums instead. */
+		__asm__("" : "+m"(input_part));
 		begin(&c, R, S, p, panel, 2, 3);
 	}
 	if (kind == GRU_CANDIDATE)

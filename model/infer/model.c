@@ -49,14 +49,13 @@ static void model_shape(struct infer_model *m)
 {
 	const struct net_spec *s = &m->spec;
 	const int width = m->kernels->width;
-	const int previous = s->decoder_input == DECODER_CONTEXT_PREVIOUS ? s->targets : 0;
 
 	m->hidden = kernels_pad(s->hidden);
 	m->attention = kernels_pad(s->attention);
 	m->outputs = kernels_pad(net_outputs(s));
 	for (int l = 0; l < s->layers; l++)
 		m->encoder[l] = gru_shape(s, width, l ? s->hidden : s->inputs);
-	m->cell = gru_shape(s, width, s->hidden + previous);
+	m->cell = gru_shape(s, width, net_decoder_inputs(s));
 	m->key = pack_shape(width, s->hidden, s->attention, 1, 1);
 	m->query = m->key;
 	m->output = pack_shape(width, s->hidden, net_outputs(s), 1, 1);

@@ -37,7 +37,7 @@
 #define VEC_PARTS (VEC_LANES / VF)   /* vectors that make them up */
 
 typedef float vf __attribute__((vector_size(4 * VF)));
-typedef int32_t vi __attribute__((vector_size(4 * VF)));
+typedef uint32_t vu __attribute__((vector_size(4 * VF)));
 
 /* vf_min and vf_max return b where a or b is NaN, as the instructions do. */
 #if INFER_LEVEL == 2
@@ -53,9 +53,9 @@ static inline vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 #else
 static inline vf vf_set1(float x) { return (vf){ x, x, x, x }; }
 static inline vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
-static inline vf vf_select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
-static inline vf vf_min(vf a, vf b) { return vf_select(a < b, a, b); }
-static inline vf vf_max(vf a, vf b) { return vf_select(a > b, a, b); }
+static inline vf vf_select(vu mask, vf a, vf b) { return (vf)((mask & (vu)a) | (~mask & (vu)b)); }
+static inline vf vf_min(vf a, vf b) { return vf_select((vu)(a < b), a, b); }
+static inline vf vf_max(vf a, vf b) { return vf_select((vu)(a > b), a, b); }
 #endif
 
 static inline vf vf_load(const float *p)
@@ -100,7 +100,7 @@ static inline vf vf_exp2(vf x)
 	p = vf_fma(p, f, vf_set1(0x1.ebf906p-3f));
 	p = vf_fma(p, f, vf_set1(0x1.62e430p-1f));
 	p = vf_fma(p, f, vf_set1(0x1.000002p+0f));
-	return p * (vf)(((vi)shifted + 127) << 23);
+	return p * (vf)(((vu)shifted + 127) << 23);
 }
 
 /* Both to 3e-7 absolutely, NaN for NaN. */

@@ -39,16 +39,18 @@ ACTIVATION_INLINE real activation_tanh(real x)
 
 #else
 
-/* Beyond ±87 exp leaves the normal floats. Written so that NaN passes through. */
-#define ACTIVATION_LIMIT 87.0f
+/* Into ±limit. Written so that NaN passes through. */
+ACTIVATION_INLINE float activation_clamp(float x, float limit)
+{
+	x = x > limit ? limit : x;
+	return x < -limit ? -limit : x;
+}
 
-struct activation_parts { float scale, p; };   /* exp(x) = scale (1 + p) */
+struct activation_parts { float scale, p; };   /* exp(x) = scale (1 + p), |x| <= 87 */
 
 ACTIVATION_INLINE struct activation_parts activation_split(float x)
 {
 	const float to_integer = 0x1.8p23f + 127;   /* a float this large has no fraction: adding rounds */
-	x = x > ACTIVATION_LIMIT ? ACTIVATION_LIMIT : x;
-	x = x < -ACTIVATION_LIMIT ? -ACTIVATION_LIMIT : x;
 	union { float f; uint32_t u; } shifted = { .f = x * 1.44269504f + to_integer };
 	float k = shifted.f - to_integer;
 	float f = (x - k * 0.693359375f) - k * -2.12194440e-4f;   /* ln 2 in two parts: the first product is exact */
@@ -63,7 +65,7 @@ ACTIVATION_INLINE struct activation_parts activation_split(float x)
 
 ACTIVATION_INLINE float activation_exp(float x)
 {
-	struct activation_parts e = activation_split(x);
+	struct activation_parts e = activation_split(activation_clamp(x, 87));   /* beyond, floats are no longer normal */
 	return e.scale + e.scale * e.p;
 }
 
@@ -74,9 +76,7 @@ ACTIVATION_INLINE float activation_sigmoid(float x)
 
 ACTIVATION_INLINE float activation_tanh(float x)
 {
-	x = x > 10 ? 10 : x;        /* 1 from 9.02 on; and exp(2x) stays finite */
-	x = x < -10 ? -10 : x;
-	struct activation_parts e = activation_split(2 * x);
+	struct activation_parts e = activation_split(2 * activation_clamp(x, 10));   /* 1 from 9.02 on */
 	float expm1 = e.scale * e.p + (e.scale - 1);
 	return expm1 / (expm1 + 2);
 }

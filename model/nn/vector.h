@@ -1,7 +1,7 @@
 /* vector.h - loops over rows of numbers, written so that the compiler makes
  * vector instructions of them.
  *
- * VECTORISED compiles a function for AVX2 too and picks at load time. No
+ * VECTORISED compiles a function for AVX2 and AVX-512 too and picks at load time. No
  * instruction set may contract or reorder (-ffp-contract=off, no -ffast-math),
  * so each gives the same bits. The sanitizers cannot run the picking code,
  * which is called before they are set up: there, one version must do. */
@@ -20,12 +20,12 @@
 #endif
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(VECTOR_SANITIZED)
-#define VECTORISED __attribute__((target_clones("avx2", "default")))
+#define VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define VECTORISED
 #endif
 
-#define VECTOR_LANES 16   /* partial sums of a reduction: two AVX2 registers of floats */
+#define VECTOR_LANES 16   /* partial sums of a reduction: an AVX-512 register of floats */
 
 /* Sum of a[i] b[i]. The lanes fix the order of the additions whatever the instruction set. */
 static inline __attribute__((always_inline)) real vector_dot(int n, const real *restrict a, const real *restrict b)

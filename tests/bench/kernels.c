@@ -1,0 +1,202 @@
+/* kernels.c - how long inference takes, at every CPU level that runs here.
+ *
+ *     kernels [filter]     only lines that contain the filter
+ *
+ * A line is the median, least and greatest of SAMPLES samples in microseconds
+ * a call, and GFLOP/s at the median (a multiply-add counts twice; gates and
+ * softmax count nothing). Pin it to a core: figures of a busy machine differ. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "model/base/rng.h"
+#include "model/infer/model.h"
+
+#define SAMPLES   15
+#define SAMPLE_US 3000.0
+
+static const int batches[] = { 1, 8, 32, 64 };
+#define MAX_BATCH 64
+
+struct work {
+	struct infer_model *m;
+	struct infer_ws *ws;
+	struct infer_sequence *seq;
+	float *states;              /* [MAX_BATCH][T + 1][hidden] for the layer alone */
+	int T, batch;
+};
+
+static double now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void run_model(const struct work *w)
+{
+	infer_run(w->m, w->ws, w->seq, w->batch);
+}
+
+static size_t state_stride(const struct work *w)
+{
+	return (size_t)(w->T + 1) * w->m->hidden + KERNEL_UNITS;
+}
+
+/* The first encoder layer alone, as run.c carries it. */
+static void run_layer(const struct work *w)
+{
+	const size_t hidden = (size_t)w->m->hidden, stride = state_stride(w), in = (size_t)w->m->spec.inputs;
+
+	for (int row = 0; row < w->batch; row += KERNEL_ROWS)
+		for (int t = 0; t < w->T; t++) {
+			float *h = w->states + row * stride + t * hidden;
+			w->m->kernels->gru(&w->m->encoder[0], &(struct gru_step){
+				.rows = w->batch - row < KERNEL_ROWS ? w->batch - row : KERNEL_ROWS,
+				.x = w->seq[row].x + t * in, .x_stride = (size_t)w->T * in, .h = h, .h_stride = stride,
+				.out = h + hidden, .out_stride = stride, .backward = t % 2,
+			});
+		}
+}
+
+static void measure(const char *name, const struct work *w, void (*run)(const struct work *), double flops)
+{
+	double sample[SAMPLES];
+	long calls = 1;
+
+	for (double us = 0; us < SAMPLE_US; calls *= 2) {   /* warms up as well */
+		double start = now_us();
+		for (long i = 0; i < calls; i++)
+			run(w);
+		us = now_us() - start;
+	}
+	calls /= 2;
+	for (int s = 0; s < SAMPLES; s++) {
+		double start = now_us();
+		for (long i = 0; i < calls; i++)
+			run(w);
+		sample[s] = (now_us() - start) / (double)calls;
+	}
+	qsort(sample, SAMPLES, sizeof *sample, by_value);
+	double median = sample[SAMPLES / 2];
+	printf("%-44s %9.2f us  (%9.2f … %9.2f)  %6.1f GFLOP/s\n", name, median, sample[0], sample[SAMPLES - 1],
+	       flops / median / 1e3);
+}
+
+static double gru_flops(int in, int hid)
+{
+	return 2.0 * 3 * hid * (in + hid);
+}
+
+static double model_flops(const struct net_spec *s, int T)
+{
+	const double keys = 2.0 * T * s->attention * s->hidden;
+	const double step = 2.0 * s->attention * s->hidden + 2.0 * T * (s->attention + s->hidden) +
+	                    gru_flops(net_decoder_inputs(s), s->hidden) + 2.0 * net_outputs(s) * s->hidden;
+	double encoder = 0;
+
+	for (int l = 0; l < s->layers; l++)
+		encoder += T * gru_flops(l ? s->hidden : s->inputs, s->hidden);
+	return encoder + keys + s->horizon * step;
+}
+
+static float *draw(size_t n, double scale, uint32_t substream)
+{
+	struct rng r;
+	float *p = malloc(n * sizeof *p);
+
+	rng_init(&r, 1, RNG_TEST, substream);
+	for (size_t i = 0; p && i < n; i++)
+		p[i] = (float)(scale * (2 * rng_uniform(&r) - 1));
+	return p;
+}
+
+static enum err bench(const struct kernels *k, const struct net_spec *s, int T, const char *filter, struct error *e)
+{
+	struct tensor_table table;
+	struct infer_sequence seq[MAX_BATCH];
+	struct work w = { .T = T, .seq = seq };
+	const size_t outputs = (size_t)s->horizon * net_outputs(s), inputs = (size_t)T * s->inputs;
+	float *params = NULL, *x = NULL, *y = NULL;
+	enum err rc = net_spec_check(s, e);
+
+	if (rc)
+		goto done;
+	net_tensors(s, &table);
+	params = draw(table.count, 0.1, 0);
+	x = draw(MAX_BATCH * inputs, 1, 1);
+	y = draw(MAX_BATCH * outputs, 0, 2);
+	if (!params || !x || !y) {
+		rc = fail_nomem(e);
+		goto done;
+	}
+	for (int i = 0; i < MAX_BATCH; i++)
+		seq[i] = (struct infer_sequence){ .x = x + i * inputs, .T = T, .y = y + i * outputs };
+	rc = infer_model_new_for(k, s, params, &w.m, e);
+	if (rc)
+		goto done;
+	rc = infer_ws_new(MAX_BATCH, &w.ws, e);
+	if (rc)
+		goto done;
+	rc = infer_ws_reserve(w.ws, w.m, T, e);
+	if (rc)
+		goto done;
+	w.states = aligned_alloc(64, MAX_BATCH * state_stride(&w) * sizeof *w.states);
+	if (!w.states) {
+		rc = fail_nomem(e);
+		goto done;
+	}
+	memset(w.states, 0, MAX_BATCH * state_stride(&w) * sizeof *w.states);
+
+	for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
+		char name[64];
+		w.batch = batches[b];
+		snprintf(name, sizeof name, "%-7s gru   %d->%d T=%d B=%d", k->name, s->inputs, s->hidden, T, w.batch);
+		if (strstr(name, filter))
+			measure(name, &w, run_layer, w.batch * T * gru_flops(s->inputs, s->hidden));
+		snprintf(name, sizeof name, "%-7s model %d->%d T=%d B=%d", k->name, s->inputs, s->hidden, T, w.batch);
+		if (strstr(name, filter))
+			measure(name, &w, run_model, w.batch * model_flops(s, T));
+	}
+done:
+	free(w.states);
+	infer_ws_free(w.ws);
+	infer_model_free(w.m);
+	free(y);
+	free(x);
+	free(params);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const levels[] = { "avx512", "avx2", "c" };
+	static const struct { int in, hid, T; } sizes[] = { { 8, 64, 30 }, { 8, 64, 96 }, { 64, 256, 96 } };
+	const char *filter = argc > 1 ? argv[1] : "";
+
+	for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
+		const struct kernels *k = kernels_find(levels[l]);
+		for (size_t i = 0; k && i < sizeof sizes / sizeof *sizes; i++) {
+			struct error e;
+			const struct net_spec s = {
+				.inputs = sizes[i].in, .hidden = sizes[i].hid, .layers = 1, .bias = true,
+				.reset_after = true, .attention = sizes[i].hid,
+				.decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 1, .levels = 1, .horizon = 5,
+			};
+			if (bench(k, &s, sizes[i].T, filter, &e)) {
+				fprintf(stderr, "%s\n", e.what);
+				return EXIT_FAILURE;
+			}
+		}
+	}
+	return EXIT_SUCCESS;
+}

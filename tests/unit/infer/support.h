@@ -1,0 +1,53 @@
+/* support.h - what the tests of inference share: drawn networks, and the whole
+ * network once more in double, as obvious loops over the unpacked tensors. */
+#ifndef GATECAST_TEST_INFER_SUPPORT_H
+#define GATECAST_TEST_INFER_SUPPORT_H
+
+#include "model/base/rng.h"
+#include "model/infer/model.h"
+
+#include <check.h>   /* last: it has a macro named fail, as error.h has a function */
+
+/* What stands past the end of every output; a finite number that no kernel makes. */
+#define GUARD (-12345.75f)
+
+/* The level that this run tests, from the command line. */
+extern const struct kernels *level;
+
+/* A network with drawn weights; test_network_fini() frees them. */
+struct test_network {
+	struct net_spec spec;
+	struct tensor_table table;
+	float *params;
+};
+void test_network_init(struct test_network *n, const struct net_spec *s, struct rng *r);
+void test_network_fini(struct test_network *n);
+const float *test_tensor(const struct test_network *n, const char *name);
+
+struct infer_model *test_model(const struct test_network *n, const struct kernels *k);
+struct infer_ws *test_workspace(const struct infer_model *m, int rows, int max_T);
+
+/* A spec with every option drawn. */
+struct net_spec draw_spec(struct rng *r);
+int draw_int(struct rng *r, int low, int high);
+void draw_floats(struct rng *r, float *p, size_t n, double scale);
+/* size bytes, aligned, or the test fails. */
+void *must_alloc(size_t size);
+
+/* h' of one GRU, one row. Tensors as in spec.h; biases may be NULL. */
+struct reference_gru {
+	int in, hid;
+	bool reset_after;
+	const float *wi, *wh, *bi, *bh;
+};
+void reference_gru(const struct reference_gru *g, const double *x, const double *h, double *out);
+/* Softmax over t of v . tanh(q + k_t), and the sum of states so weighted. */
+void reference_attend(int T, int att, int hid, const double *q, const double *k, const double *v,
+                      const double *states, double *weights, double *context);
+/* The whole network over one sequence; y [horizon][targets][levels], attention [horizon][T]. */
+void reference_network(const struct test_network *n, int T, const float *x, double *y, double *attention);
+
+/* main() of a test: argv[1] names the level; 77 (skipped) where this CPU lacks it. */
+int run_level_suite(int argc, char **argv, Suite *s);
+
+#endif

@@ -1,0 +1,281 @@
+/* test_kernels.c - each kernel of one level against obvious loops in double:
+ * every size 1 … 80, every number of rows up to one past a tile, guard floats
+ * behind every row. */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/infer/support.h"
+
+#define MAX_SIZE   80
+#define MAX_TILE   (KERNEL_ROWS + 1)
+#define TOLERANCE  2e-6
+
+static struct net_spec spec_of(int inputs, int hidden, int attention, bool reset_after, bool bias)
+{
+	return (struct net_spec){
+		.inputs = inputs, .hidden = hidden, .layers = 1, .bias = bias, .reset_after = reset_after,
+		.attention = attention, .targets = 1, .levels = 1, .horizon = 1,
+	};
+}
+
+static void fill(float *p, size_t n, float value)
+{
+	for (size_t i = 0; i < n; i++)
+		p[i] = value;
+}
+
+static void widen(double *to, const float *from, int n)
+{
+	for (int i = 0; i < n; i++)
+		to[i] = from[i];
+}
+
+/* The key product: attention units over hidden inputs, scaled by ATTEND_SCALE_IN. */
+static void check_linear(struct rng *r, int in, int units)
+{
+	const struct net_spec s = spec_of(1, in, units, true, true);
+	const size_t stride = (size_t)kernels_pad(units) + 1, x_stride = (size_t)in + 3;
+	struct test_network n;
+	float *x = must_alloc(MAX_TILE * x_stride * sizeof *x), *out = must_alloc(MAX_TILE * stride * sizeof *out);
+
+	test_network_init(&n, &s, r);
+	struct infer_model *m = test_model(&n, level);
+	const float *w = test_tensor(&n, "decoder.attention.key.weight");
+	const float *b = test_tensor(&n, "decoder.attention.key.bias");
+	draw_floats(r, x, MAX_TILE * x_stride, 1);
+
+	for (int rows = 1; rows <= MAX_TILE; rows++) {
+		fill(out, MAX_TILE * stride, GUARD);
+		level->linear(&m->key, rows, x, x_stride, out, stride);
+		for (int row = 0; row < rows; row++) {
+			for (int u = 0; u < units; u++) {
+				double want = b[u];
+				for (int k = 0; k < in; k++)
+					want += (double)w[u * in + k] * x[row * x_stride + k];
+				ck_assert(fabs(out[row * stride + u] - want * ATTEND_SCALE_IN) <= 2 * TOLERANCE);
+			}
+			ck_assert(out[row * stride + stride - 1] == GUARD);
+		}
+		for (size_t i = rows * stride; i < MAX_TILE * stride; i++)
+			ck_assert(out[i] == GUARD);
+	}
+	infer_model_free(m);
+	test_network_fini(&n);
+	free(out);
+	free(x);
+}
+
+START_TEST(linear_is_the_product)
+{
+	struct rng r;
+
+	rng_init(&r, 11, RNG_TEST, 0);
+	for (int units = 1; units <= MAX_SIZE; units++) {
+		check_linear(&r, draw_int(&r, 1, MAX_SIZE), units);
+		check_linear(&r, units, draw_int(&r, 1, MAX_SIZE));
+	}
+}
+END_TEST
+
+static void check_gru(struct rng *r, int in, int hid, bool reset_after, bool bias)
+{
+	const struct net_spec s = spec_of(in, hid, 1, reset_after, bias);
+	const size_t padded = (size_t)kernels_pad(hid), stride = padded + 1, x_stride = (size_t)in + 5;
+	struct test_network n;
+	float *x = must_alloc(MAX_TILE * x_stride * sizeof *x), *h = must_alloc(MAX_TILE * stride * sizeof *h);
+	float *out = must_alloc(MAX_TILE * stride * sizeof *out);
+	float *z = must_alloc(MAX_TILE * padded * sizeof *z), *rh = must_alloc(MAX_TILE * padded * sizeof *rh);
+	double xd[MAX_SIZE], hd[MAX_SIZE], want[MAX_SIZE];
+
+	test_network_init(&n, &s, r);
+	struct infer_model *m = test_model(&n, level);
+	const struct reference_gru g = {
+		in, hid, reset_after, test_tensor(&n, "encoder.weight_ih_l0"), test_tensor(&n, "encoder.weight_hh_l0"),
+		test_tensor(&n, "encoder.bias_ih_l0"), test_tensor(&n, "encoder.bias_hh_l0"),
+	};
+	draw_floats(r, x, MAX_TILE * x_stride, 2);
+	draw_floats(r, h, MAX_TILE * stride, 1);
+
+	for (int rows = 1; rows <= MAX_TILE; rows++) {
+		fill(out, MAX_TILE * stride, GUARD);
+		level->gru(&m->encoder[0], &(struct gru_step){
+			.rows = rows, .x = x, .x_stride = x_stride, .h = h, .h_stride = stride, .out = out,
+			.out_stride = stride, .z = z, .rh = rh, .backward = rows % 2,
+		});
+		for (int row = 0; row < rows; row++) {
+			widen(xd, x + row * x_stride, in);
+			widen(hd, h + row * stride, hid);
+			reference_gru(&g, xd, hd, want);
+			for (int u = 0; u < hid; u++)
+				ck_assert(fabs(out[row * stride + u] - want[u]) <= TOLERANCE);
+			ck_assert(out[row * stride + padded] == GUARD);
+		}
+		for (size_t i = rows * stride; i < MAX_TILE * stride; i++)
+			ck_assert(out[i] == GUARD);
+	}
+	infer_model_free(m);
+	test_network_fini(&n);
+	free(rh);
+	free(z);
+	free(out);
+	free(h);
+	free(x);
+}
+
+static void check_gru_sizes(uint64_t seed, bool reset_after)
+{
+	struct rng r;
+
+	rng_init(&r, seed, RNG_TEST, 0);
+	for (int hid = 1; hid <= MAX_SIZE; hid++)
+		check_gru(&r, draw_int(&r, 1, MAX_SIZE), hid, reset_after, hid % 3 != 0);
+	for (int in = 1; in <= MAX_SIZE; in++)
+		check_gru(&r, in, draw_int(&r, 1, 20), reset_after, in % 3 != 0);
+}
+
+START_TEST(gru_with_reset_after_is_the_equation)
+{
+	check_gru_sizes(12, true);
+}
+END_TEST
+
+START_TEST(gru_with_reset_before_is_the_equation)
+{
+	check_gru_sizes(13, false);
+}
+END_TEST
+
+static void check_attend(struct rng *r, int T, int att, int hid)
+{
+	const int weights = kernels_pad(T);
+	double *all = must_alloc((size_t)(T * (att + hid + 1) + 2 * att + hid) * sizeof *all);
+	double *k = all, *states = k + T * att, *want = states + T * hid, *q = want + T, *v = q + att;
+	double *context = v + att;
+	float *f = must_alloc((size_t)(T * (att + hid) + 2 * att + hid + weights + 2) * sizeof *f);
+	float *fk = f, *fstates = fk + T * att, *fq = fstates + T * hid, *fv = fq + att;
+	float *fcontext = fv + att, *fweights = fcontext + hid + 1;
+
+	draw_floats(r, f, (size_t)(T * (att + hid) + 2 * att), 1);
+	widen(k, fk, T * att);
+	widen(states, fstates, T * hid);
+	widen(q, fq, att);
+	widen(v, fv, att);
+	reference_attend(T, att, hid, q, k, v, states, want, context);
+
+	for (int i = 0; i < T * att; i++)
+		fk[i] *= (float)ATTEND_SCALE_IN;
+	for (int i = 0; i < att; i++) {
+		fq[i] *= (float)ATTEND_SCALE_IN;
+		fv[i] *= (float)ATTEND_SCALE_V;
+	}
+	fcontext[hid] = fweights[weights] = GUARD;
+	level->attend(&(struct attend){
+		.T = T, .attention = att, .hidden = hid, .query = fq, .keys = fk, .v = fv, .states = fstates,
+		.weights = fweights, .context = fcontext,
+	});
+	for (int t = 0; t < T; t++)
+		ck_assert(fabs(fweights[t] - want[t]) <= 2e-6);
+	for (int t = T; t < weights; t++)
+		ck_assert(fweights[t] == 0);
+	for (int u = 0; u < hid; u++)
+		ck_assert(fabs(fcontext[u] - context[u]) <= 3e-6);
+	ck_assert(fcontext[hid] == GUARD && fweights[weights] == GUARD);
+	free(f);
+	free(all);
+}
+
+START_TEST(attend_is_the_softmax_of_scores)
+{
+	struct rng r;
+
+	rng_init(&r, 14, RNG_TEST, 0);
+	for (int T = 1; T <= MAX_SIZE; T++)
+		for (int i = 0; i < 5; i++)
+			check_attend(&r, T, 16 * draw_int(&r, 1, 5), 16 * draw_int(&r, 1, 5));
+}
+END_TEST
+
+/* Dense from -110 to 110, finer near zero, both signs, up to the largest float. */
+static int draw_arguments(float *x)
+{
+	int n = 0;
+
+	for (double a = -110; a <= 110; a += 1.0 / 512)
+		x[n++] = (float)a;
+	for (double a = 1e-38; a < 3e38; a *= 1.5) {
+		x[n++] = (float)a;
+		x[n++] = (float)-a;
+	}
+	const float edge[] = { 0, -0.0f, FLT_MAX, -FLT_MAX, INFINITY, -INFINITY };
+	memcpy(x + n, edge, sizeof edge);
+	n += (int)(sizeof edge / sizeof *edge);
+	while (n % KERNEL_UNITS)
+		x[n++] = 0.5f;
+	return n;
+}
+
+static double exact_sigmoid(double x)
+{
+	return 1 / (1 + exp(-x));
+}
+
+START_TEST(gate_functions_are_within_3e_7)
+{
+	float *x = must_alloc(120000 * sizeof *x), *y = must_alloc(120000 * sizeof *y);
+	const int n = draw_arguments(x);
+	const struct { void (*run)(float *, size_t); double (*exact)(double); } functions[] = {
+		{ level->sigmoid, exact_sigmoid },
+		{ level->tanh, tanh },
+	};
+
+	for (size_t f = 0; f < 2; f++) {
+		memcpy(y, x, (size_t)n * sizeof *x);
+		functions[f].run(y, (size_t)n);
+		for (int i = 0; i < n; i++)
+			ck_assert(fabs(y[i] - functions[f].exact(x[i])) <= 3e-7);
+	}
+	free(y);
+	free(x);
+}
+END_TEST
+
+/* NaNs of every payload class, each in every lane; the other lanes do not change. */
+START_TEST(gate_functions_keep_nan)
+{
+	static const uint32_t payloads[] = { 0x7fc00000, 0xffc00000, 0x7fc00001, 0x7fffffff, 0xffffffff, 0x7fc001ff };
+
+	for (size_t p = 0; p < sizeof payloads / sizeof *payloads; p++)
+		for (int lane = 0; lane < KERNEL_UNITS; lane++) {
+			float x[2][KERNEL_UNITS], clean[2][KERNEL_UNITS];
+			for (int i = 0; i < KERNEL_UNITS; i++)
+				x[0][i] = x[1][i] = clean[0][i] = clean[1][i] = (float)(i - 8);
+			memcpy(&x[0][lane], &payloads[p], sizeof *payloads);
+			memcpy(&x[1][lane], &payloads[p], sizeof *payloads);
+			level->sigmoid(x[0], KERNEL_UNITS);
+			level->sigmoid(clean[0], KERNEL_UNITS);
+			level->tanh(x[1], KERNEL_UNITS);
+			level->tanh(clean[1], KERNEL_UNITS);
+			for (int f = 0; f < 2; f++)
+				for (int i = 0; i < KERNEL_UNITS; i++)
+					ck_assert(i == lane ? isnan(x[f][i]) : x[f][i] == clean[f][i]);
+		}
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	Suite *s = suite_create("kernels");
+	TCase *t = tcase_create("one level");
+
+	tcase_set_timeout(t, 300);
+	tcase_add_test(t, linear_is_the_product);
+	tcase_add_test(t, gru_with_reset_after_is_the_equation);
+	tcase_add_test(t, gru_with_reset_before_is_the_equation);
+	tcase_add_test(t, attend_is_the_softmax_of_scores);
+	tcase_add_test(t, gate_functions_are_within_3e_7);
+	tcase_add_test(t, gate_functions_keep_nan);
+	suite_add_tcase(s, t);
+	return run_level_suite(argc, argv, s);
+}
