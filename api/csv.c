@@ -171,20 +171,24 @@ static enum err number_field(struct csv_reader *r, size_t row, const char *s, si
 	return ERR_OK;
 }
 
+static enum err fail_order(struct csv_reader *r, int64_t last, int64_t t)
+{
+	char before[DATE_TEXT], now[DATE_TEXT];
+
+	date_format(last, before);
+	date_format(t, now);
+	return fail_field(r, ERR_INVALID, "dates must rise: %s does not come after %s", now, before);
+}
+
 static enum err date_field(struct csv_reader *r, size_t row, const char *s, size_t len)
 {
-	char now[DATE_TEXT], before[DATE_TEXT];
+	const int64_t *date = r->frame->column[r->column].date;
 	int64_t t;
 
 	if (!date_parse(s, len, &t))
 		return fail_expected(r, "a date", s, len);
-	if (r->column == r->frame->date_column && row > 0) {
-		int64_t last = r->frame->column[r->column].date[row - 1];
-		date_format(t, now);
-		date_format(last, before);
-		if (t <= last)
-			return fail_field(r, ERR_INVALID, "dates must rise: %s does not come after %s", now, before);
-	}
+	if (r->column == r->frame->date_column && row > 0 && t <= date[row - 1])
+		return fail_order(r, date[row - 1], t);
 	frame_set_date(r->frame, r->column, row, t);
 	return ERR_OK;
 }
@@ -364,7 +368,7 @@ static enum err take_line_end(struct csv_reader *r, char c)
 	return second ? ERR_OK : end_row(r, r->line + 1);
 }
 
-/* A byte that is neither quote nor end of line, or one of the delimiter's where it delimits. */
+/* What remains: a NUL, a delimiter, or any byte behind a closing quote (plain_run has taken the others). */
 static enum err take_byte(struct csv_reader *r, char c)
 {
 	if (c == '\0')
@@ -373,8 +377,6 @@ static enum err take_byte(struct csv_reader *r, char c)
 		return append(r, &c, 1);
 	if (c == r->delimiter)
 		return end_field(r);
-	if (r->state == PLAIN)
-		return append(r, &c, 1);
 	if (!is_blank(c))
 		return fail_field(r, ERR_SYNTAX, "text after the closing quote");
 	r->state = CLOSED;

@@ -41,12 +41,12 @@ static void finding(struct audit *a, const char *code, int column, size_t row, c
 	if (a->findings > 1)
 		strbuf_addc(a->out, ',');
 	strbuf_adds(a->out, "{\"code\":");
-	json_string(a->out, code);
+	json_write_string(a->out, code);
 	strbuf_adds(a->out, ",\"message\":");
-	json_string(a->out, message);
+	json_write_string(a->out, message);
 	if (column != NO_COLUMN) {
 		strbuf_adds(a->out, ",\"column\":");
-		json_string(a->out, a->frame->column[column].name);
+		json_write_string(a->out, a->frame->column[column].name);
 	}
 	if (row != NO_ROW)
 		strbuf_addf(a->out, ",\"row\":%zu", row);
@@ -98,7 +98,7 @@ static void write_date(struct strbuf *out, int64_t t)
 	char text[DATE_TEXT];
 
 	date_format(t, text);
-	json_string(out, text);
+	json_write_string(out, text);
 }
 
 /* A cell as JSON; row NO_ROW or a missing cell is null. */
@@ -113,7 +113,7 @@ static void write_value(const struct frame *f, int j, size_t row, struct strbuf 
 	else if (c->type == COLUMN_DATE)
 		write_date(out, c->date[row]);
 	else
-		json_string(out, frame_text(f, j, row));
+		json_write_string(out, frame_text(f, j, row));
 }
 
 static const char *type_name(enum column_type type)
@@ -130,7 +130,7 @@ static void write_columns(const struct frame *f, struct strbuf *out)
 		struct summary s = summarise(f, j);
 
 		strbuf_adds(out, j > 0 ? ",{\"name\":" : "{\"name\":");
-		json_string(out, f->column[j].name);
+		json_write_string(out, f->column[j].name);
 		strbuf_addf(out, ",\"type\":\"%s\",\"missing\":%zu,\"min\":", type_name(f->column[j].type), s.missing);
 		write_value(f, j, s.low, out);
 		strbuf_adds(out, ",\"max\":");
@@ -345,7 +345,7 @@ static void write_span(const struct frame *f, struct strbuf *out)
 	strbuf_adds(out, ",\"end\":");
 	write_date(out, date[f->rows - 1]);
 	strbuf_adds(out, ",\"frequency\":");
-	json_string(out, frequency.unit == FREQ_NONE ? NULL : every);
+	json_write_string(out, frequency.unit == FREQ_NONE ? NULL : every);
 }
 
 void dataset_describe(const struct frame *f, struct strbuf *out)
@@ -361,9 +361,9 @@ void dataset_render(const char *name, int version, size_t rows, const char *desc
                     int64_t created_at_us, struct strbuf *out)
 {
 	strbuf_adds(out, "{\"name\":");
-	json_string(out, name);
+	json_write_string(out, name);
 	strbuf_addf(out, ",\"object\":\"dataset\",\"version\":%d,\"rows\":%zu,%s,\"sha256\":", version, rows, description);
-	json_string(out, sha256);
+	json_write_string(out, sha256);
 	strbuf_adds(out, ",\"created_at\":");
 	json_time_us(out, created_at_us);
 	strbuf_addc(out, '}');
@@ -386,7 +386,7 @@ void dataset_rows_render(const struct frame *f, size_t from, bool has_more, stru
 	for (int j = 0; j < f->columns; j++) {
 		if (j > 0)
 			strbuf_addc(out, ',');
-		json_string(out, f->column[j].name);
+		json_write_string(out, f->column[j].name);
 	}
 	strbuf_adds(out, "],\"data\":[");
 	for (size_t i = 0; i < f->rows; i++)

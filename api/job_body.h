@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "api/json_write.h"   /* list_*, json_string, json_time_us */
+#include "api/json_write.h"   /* list_*, json_write_string, json_time_us */
 #include "model/base/strbuf.h"
 #include "model/recipe.h"
 #include "model/trainer.h"

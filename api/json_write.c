@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "api/number.h"
 #include "api/utf8.h"
 
 #define REPLACEMENT "\xEF\xBF\xBD"   /* U+FFFD */
@@ -41,7 +42,7 @@ static size_t plain_run(const char *s, size_t len)
 	return i;
 }
 
-void json_string_n(struct strbuf *out, const char *s, size_t len)
+void json_write_string_n(struct strbuf *out, const char *s, size_t len)
 {
 	size_t i = 0;
 
@@ -62,10 +63,10 @@ void json_string_n(struct strbuf *out, const char *s, size_t len)
 	strbuf_addc(out, '"');
 }
 
-void json_string(struct strbuf *out, const char *s)
+void json_write_string(struct strbuf *out, const char *s)
 {
 	if (s)
-		json_string_n(out, s, strlen(s));
+		json_write_string_n(out, s, strlen(s));
 	else
 		strbuf_adds(out, "null");
 }
@@ -82,6 +83,45 @@ void json_time_us(struct strbuf *out, int64_t us)
 	}
 	strbuf_addf(out, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
 		tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(below / 1000));
+}
+
+void json_member(struct strbuf *out, const char *name)
+{
+	strbuf_addf(out, ",\"%s\":", name);
+}
+
+void json_member_text(struct strbuf *out, const char *name, const char *text)
+{
+	json_member(out, name);
+	json_write_string(out, text);
+}
+
+void json_member_int(struct strbuf *out, const char *name, int64_t v)
+{
+	strbuf_addf(out, ",\"%s\":%lld", name, (long long)v);
+}
+
+void json_member_number(struct strbuf *out, const char *name, double v)
+{
+	json_member(out, name);
+	number_write(out, v);
+}
+
+void json_member_flag(struct strbuf *out, const char *name, bool v)
+{
+	strbuf_addf(out, ",\"%s\":%s", name, v ? "true" : "false");
+}
+
+void json_member_time(struct strbuf *out, const char *name, int64_t us)
+{
+	json_member(out, name);
+	json_time_us(out, us);
+}
+
+void json_member_raw(struct strbuf *out, const char *name, const char *json)
+{
+	json_member(out, name);
+	strbuf_adds(out, json ? json : "null");
 }
 
 void list_begin(struct strbuf *out)

@@ -9,7 +9,7 @@
 static void member(struct strbuf *out, const char *name, const char *value)
 {
 	strbuf_addf(out, ",\"%s\":", name);
-	json_string(out, value);
+	json_write_string(out, value);
 }
 
 void problem_render(const struct error *e, const char *instance, struct strbuf *out)
@@ -28,5 +28,13 @@ void problem_render(const struct error *e, const char *instance, struct strbuf *
 		member(out, "instance", instance);
 	member(out, "code", row->label);
 	member(out, "error", sentence);
+	strbuf_addc(out, '}');
+}
+
+void error_object_render(const struct error *e, struct strbuf *out)
+{
+	strbuf_addf(out, "{\"code\":\"%s\"", err_row(e->code)->label);
+	member(out, "message", e->what);
+	member(out, "param", e->where[0] ? e->where : NULL);
 	strbuf_addc(out, '}');
 }

@@ -12,4 +12,7 @@
 /** instance: the request's path, or NULL. */
 void problem_render(const struct error *e, const char *instance, struct strbuf *out);
 
+/** {"code":"invalid","message":…,"param":…}: what a failed job says. param is null where the place is not known. */
+void error_object_render(const struct error *e, struct strbuf *out);
+
 #endif

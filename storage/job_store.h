@@ -31,6 +31,7 @@ struct job {
 	int64_t dataset_id, created_at_us, started_at_us, finished_at_us;   /* 0: not yet */
 	int64_t epoch;                    /* fencing token */
 	int attempts;
+	int losses;                       /* workers lost in a row since the last checkpoint */
 	bool cancel_requested, pause_requested, discard;
 	char *spec;                       /* JSON; never NULL */
 	char *progress, *metrics, *result, *error, *metadata;   /* JSON or NULL */

@@ -29,7 +29,7 @@ void arena_fini(struct arena *a)
 
 void *arena_alloc(struct arena *a, size_t n)
 {
-	if (n > SIZE_MAX - 16)
+	if (n > SIZE_MAX - sizeof(struct arena_block) - 15)   /* rounding up and the block's head must not wrap */
 		return NULL;
 	n = n ? (n + 15) & ~(size_t)15 : 16;
 	if (n > a->cap - a->used)

@@ -65,7 +65,7 @@ ACTIVATION_INLINE struct activation_parts activation_split(float x)
 
 ACTIVATION_INLINE float activation_exp(float x)
 {
-	struct activation_parts e = activation_split(activation_clamp(x, 87));   /* beyond, floats are no longer normal */
+	struct activation_parts e = activation_split(activation_clamp(x, 87));   /* beyond, not normal */
 	return e.scale + e.scale * e.p;
 }
 

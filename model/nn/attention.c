@@ -147,7 +147,8 @@ void attention_backward(const struct attention *a, const real *params, const str
 		for (int s = 0; s < p->lengths[b]; s++) {
 			size_t row = packing_row(p, s, b) * att;
 			activate(a->att, query, tape->projected + row, tape->activation);
-			score_backward(a->att, tape->dscores[s], v, tape->activation, dparams + a->score, tape->dprojected + row);
+			score_backward(a->att, tape->dscores[s], v, tape->activation, dparams + a->score,
+			               tape->dprojected + row);
 			add_scaled(a->att, 1, tape->activation, dquery);
 		}
 		memcpy(query, dquery, att * sizeof(real));

@@ -104,12 +104,12 @@ void decoder_backward(const struct decoder *d, const real *params, const struct 
 		gru_input_backward(&d->cell, params, t * B, B, &tape->cell, tape->dinput);
 		if (d->previous && t > 0)
 			feed_previous_backward(d, B, tape->dinput, tape->dy + step_row(p, t - 1, out));
-		attention_backward(&d->attention, params, p, t, keys, tape->dinput, din, &tape->attention, dkeys, dparams,
-		                   dstate);
+		attention_backward(&d->attention, params, p, t, keys, tape->dinput, din, &tape->attention, dkeys,
+		                   dparams, dstate);
 	}
 	first_state_backward(d, p, dstate, dkeys);
 	linear_backward_weights(&d->output, rows, tape->cell.h, tape->dy, dparams);
 	gru_weights_backward(&d->cell, rows, tape->input, &tape->cell, dparams);
-	attention_weights_backward(&d->attention, params, p, d->horizon, keys, tape->cell.before, &tape->attention, dkeys,
-	                           dparams);
+	attention_weights_backward(&d->attention, params, p, d->horizon, keys, tape->cell.before, &tape->attention,
+	                           dkeys, dparams);
 }

@@ -166,15 +166,16 @@ void gru_step_forward(const struct gru *g, const real *params, int first, int n,
 		recurrent_forward(g, params, GATE_R, 3, n, h, tape);
 		for (int i = 0; i < n; i++) {
 			real *gates = at(tape->gates, g, first + i, GATES);
-			after_forward(hid, gates, gates + hid, gates + 2 * hid, at(tape->step, g, i, GATES), at(h, g, i, 1),
-			              at(aux, g, i, 1), at(tape->h, g, first + i, 1));
+			after_forward(hid, gates, gates + hid, gates + 2 * hid, at(tape->step, g, i, GATES),
+			              at(h, g, i, 1), at(aux, g, i, 1), at(tape->h, g, first + i, 1));
 		}
 		return;
 	}
 	recurrent_forward(g, params, GATE_R, 2, n, h, tape);
 	for (int i = 0; i < n; i++) {
 		real *gates = at(tape->gates, g, first + i, GATES);
-		before_forward_reset(hid, gates, gates + hid, at(tape->step, g, i, GATES), at(h, g, i, 1), at(aux, g, i, 1));
+		before_forward_reset(hid, gates, gates + hid, at(tape->step, g, i, GATES), at(h, g, i, 1),
+		                     at(aux, g, i, 1));
 	}
 	recurrent_forward(g, params, GATE_N, 1, n, aux, tape);
 	for (int i = 0; i < n; i++) {
@@ -193,8 +194,8 @@ void gru_step_backward(const struct gru *g, const real *params, int first, int n
 	if (g->reset_after) {
 		for (int i = 0; i < n; i++) {
 			real *row = at(gates, g, i, GATES), *step = at(tape->step, g, i, GATES);
-			after_backward(hid, row, row + hid, row + 2 * hid, step, step + hid, step + 2 * hid, at(before, g, i, 1),
-			               at(aux, g, i, 1), at(dh, g, i, 1));
+			after_backward(hid, row, row + hid, row + 2 * hid, step, step + hid, step + 2 * hid,
+			               at(before, g, i, 1), at(aux, g, i, 1), at(dh, g, i, 1));
 		}
 		recurrent_backward(g, params, GATE_R, 3, n, tape->step, GATES * hid, 1, dh);
 		return;

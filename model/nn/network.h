@@ -36,8 +36,8 @@ void network_forward(const struct net_spec *s, const real *params, int T, int B,
                      real *y, real *attention, real *ws);
 
 /**
- * After network_forward() with the same arguments, once: it writes over what forward saved. dy as y. dparams is added to.
- * dx [T][B][in] may be NULL; else it is written.
+ * After network_forward() with the same arguments, once: it writes over what forward saved. dy as y.
+ * dparams is added to. dx [T][B][in] may be NULL; else it is written.
  */
 void network_backward(const struct net_spec *s, const real *params, int T, int B,
                       const int *lengths, const real *x, const struct dropout_key *dropout,

@@ -242,12 +242,12 @@ START_TEST(write_round_trip)
 	struct rng r;
 
 	rng_init(&r, 11, RNG_TEST, 1);
-	for (int i = 0; i < 50000; i++) {
+	for (int i = 0; i < 20000; i++) {
 		double v = double_of((uint64_t)rng_u32(&r) << 32 | rng_u32(&r));
 		if (isfinite(v))
-			expect_round_trip(v, i < 5000);
-		expect_round_trip(rng_normal(&r) * 100, i < 5000);
-		expect_round_trip((double)rng_below(&r, 10000000) / 1000, i < 5000);
+			expect_round_trip(v, i < 2000);
+		expect_round_trip(rng_normal(&r) * 100, i < 2000);
+		expect_round_trip((double)rng_below(&r, 10000000) / 1000, i < 2000);
 	}
 }
 END_TEST
@@ -259,7 +259,7 @@ START_TEST(write_float_round_trip)
 
 	rng_init(&r, 13, RNG_TEST, 2);
 	strbuf_init(&b, 64);
-	for (int i = 0; i < 200000; i++) {
+	for (int i = 0; i < 100000; i++) {
 		uint32_t u = rng_u32(&r);
 		float v, back;
 		double wide;

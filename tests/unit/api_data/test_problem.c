@@ -29,7 +29,7 @@ START_TEST(strings)
 	struct strbuf b;
 
 	strbuf_init(&b, 256);
-	json_string(&b, string_cases[_i].text);
+	json_write_string(&b, string_cases[_i].text);
 	ck_assert_str_eq(b.s, string_cases[_i].want);
 	strbuf_fini(&b);
 }
@@ -116,7 +116,7 @@ START_TEST(problems)
 	strbuf_init(&b, 4096);
 	strbuf_init(&title, 4096);
 	strbuf_adds(&title, "{\"type\":\"about:blank\",\"title\":");
-	json_string(&title, err_row(e.code)->title);
+	json_write_string(&title, err_row(e.code)->title);
 	strbuf_adds(&title, problem_cases[_i].want);
 	problem_render(&e, problem_cases[_i].instance, &b);
 	ck_assert_str_eq(b.s, title.s);

@@ -4,11 +4,9 @@
  * of x is moved by ±STEP; the quotient's own error is about STEP^2 + 1e-16 / STEP, far below TOLERANCE. */
 #include "model/nn/network.h"
 
-#include "model/base/rng.h"
+#include "support.h"
 
-#include <check.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define STEP      1e-5
 #define TOLERANCE 1e-7    /* times 1 + |gradient| */
@@ -64,29 +62,12 @@ struct probe {
 	real *dparams, *dx;
 };
 
-static real *reals(size_t n)
-{
-	real *p = aligned_alloc(64, (n * sizeof(real) + 63) / 64 * 64);
-	ck_assert_ptr_nonnull(p);
-	memset(p, 0, n * sizeof(real));
-	return p;
-}
-
-static real *random_reals(size_t n, uint32_t substream)
-{
-	struct rng r;
-	real *p = reals(n);
-	rng_init(&r, 11, RNG_TEST, substream);
-	for (size_t i = 0; i < n; i++)
-		p[i] = (real)(0.7 * rng_normal(&r));
-	return p;
-}
-
 static void probe_init(struct probe *p, const struct gradient_case *c)
 {
 	const struct net_spec *s = &p->spec;
 	struct error e;
-	*p = (struct probe){ .c = c, .spec = spec_of(c), .dropout = { .seed = 5, .key = c->dropout_key, .row_base = 3 } };
+	*p = (struct probe){ .c = c, .spec = spec_of(c),
+	                     .dropout = { .seed = 5, .key = c->dropout_key, .row_base = 3 } };
 	ck_assert_msg(net_spec_check(s, &e) == ERR_OK, "%s: %s", c->name, e.what);
 	net_tensors(s, &p->table);
 	p->n_x = (size_t)(c->lengths[0] * c->B * s->inputs);
@@ -173,10 +154,12 @@ START_TEST(gradients_are_added)
 	real *twice = reals(p.table.count);
 	for (int round = 0; round < 2; round++) {
 		probe_loss(&p);
-		network_backward(&p.spec, p.params, c->lengths[0], c->B, c->lengths, p.x, NULL, p.weight, twice, NULL, p.ws);
+		network_backward(&p.spec, p.params, c->lengths[0], c->B, c->lengths, p.x, NULL, p.weight, twice,
+		                 NULL, p.ws);
 	}
 	probe_loss(&p);
-	network_backward(&p.spec, p.params, c->lengths[0], c->B, c->lengths, p.x, NULL, p.weight, p.dparams, NULL, p.ws);
+	network_backward(&p.spec, p.params, c->lengths[0], c->B, c->lengths, p.x, NULL, p.weight, p.dparams, NULL,
+	                 p.ws);
 	for (size_t i = 0; i < p.table.count; i++)
 		ck_assert(fabs(twice[i] - 2 * p.dparams[i]) <= 1e-12 * (1 + fabs(twice[i])));
 	free(twice);
@@ -192,9 +175,5 @@ int main(void)
 	tcase_add_loop_test(tc, gradients_match_differences, 0, (int)(sizeof cases / sizeof *cases));
 	tcase_add_test(tc, gradients_are_added);
 	suite_add_tcase(suite, tc);
-	SRunner *sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -1,0 +1,97 @@
+#include "server/app.h"
+
+#include <stdlib.h>
+
+#include "model/infer/infer.h"
+#include "server/address.h"
+#include "server/batcher.h"
+#include "server/events.h"
+#include "server/lane.h"
+#include "server/registry.h"
+#include "server/supervisor.h"
+#include "storage/job_store.h"
+#include "storage/key_store.h"
+#include "storage/model_store.h"
+
+#define PRELOAD_MOST 1000   /* models loaded at start; the others at their first request */
+
+/* Whatever was running when the last process ended waits again. */
+static enum err recover(void *arg, struct store *s, struct error *e)
+{
+	int *requeued = arg;
+	return job_recover(s, requeued, e);
+}
+
+static enum err load_keys(void *arg, struct store *s, struct error *e)
+{
+	return key_ring_load(s, arg, e);
+}
+
+static enum err preload(void *arg, struct store *s, struct error *e)
+{
+	struct registry *g = arg;
+	struct model_name *list = NULL;
+	size_t n = 0;
+	bool more;
+	enum err rc = model_list(s, NULL, PRELOAD_MOST, &list, &n, &more, e);
+	for (size_t i = 0; !rc && i < n; i++) {
+		struct model *m = NULL;
+		struct error why;
+		if (registry_load(g, s, list[i].name, 0, NULL, &m, &why))
+			log_failure("model_load_failed", &why);   /* one damaged model keeps no other from serving */
+		model_unref(m);
+	}
+	free(list);
+	return rc;
+}
+
+static bool needs_keys(const struct options *o)
+{
+	struct sockaddr_storage a;
+	if (o->command != COMMAND_SERVE)
+		return false;
+	return o->require_key || (!address_parse(o->listen, &a, NULL) && !address_is_loopback(&a));
+}
+
+enum err app_start(struct app *a, const struct options *o, struct error *e)
+{
+	int requeued = 0;
+	a->options = o;
+	enum err rc = lane_new(o->db, STORE_WRITER, &a->writer, e);
+	if (!rc)
+		rc = lane_new(o->db, STORE_READER, &a->reader, e);
+	if (!rc)
+		rc = lane_call(a->writer, recover, &requeued, e);
+	if (!rc && needs_keys(o))
+		rc = lane_call(a->reader, load_keys, &a->keys, e);
+	if (!rc)
+		rc = registry_new((size_t)o->model_cache, &a->registry, e);
+	if (!rc && o->command == COMMAND_SERVE)
+		rc = lane_call(a->reader, preload, a->registry, e);
+	if (!rc)
+		rc = events_new(&a->events, e);
+	if (!rc && o->command == COMMAND_SERVE)
+		rc = batcher_new((int)o->threads, o->queue_capacity, &a->batcher, e);
+	if (rc)
+		return rc;
+	if (requeued)
+		log_line(LOG_INFO, "jobs_recovered", "requeued=%d", requeued);
+	const struct supervisor_settings settings = {
+		.writer = a->writer, .reader = a->reader, .registry = o->command == COMMAND_SERVE ? a->registry : NULL,
+		.events = a->events, .workers = (int)o->workers, .threads = (int)o->train_threads,
+		.checkpoint_interval_s = (int)o->checkpoint_interval_s,
+	};
+	return supervisor_new(&settings, &a->supervisor, e);
+}
+
+void app_stop(struct app *a)
+{
+	supervisor_free(a->supervisor);
+	batcher_free(a->batcher);
+	events_free(a->events);
+	lane_free(a->reader);
+	lane_free(a->writer);
+	registry_free(a->registry);
+	key_ring_free(a->keys);
+	*a = (struct app){ 0 };
+}

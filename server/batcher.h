@@ -1,0 +1,51 @@
+/* batcher.h - sequences of many requests share the compute threads.
+ *
+ *   batcher_submit ─► the model's queue ─► ready list (a turn a model) ─► compute thread: up to BATCH_ROWS of one model
+ *                                                                         forecaster_run ─► done() of each whole request
+ *
+ * Work-conserving: a free thread takes all that waits at once, so a batch forms only because the threads were busy;
+ * there is no delay to tune. Lengths may differ; nothing is padded. An answer has the same bits in any company.
+ *
+ * Admission by predicted cost: a request is taken if the backlog and its own cost fit into 0.8 of its deadline, else it is
+ * refused at once. What expired, or whose client left, is dropped before it costs anything. */
+#ifndef GATECAST_SERVER_BATCHER_H
+#define GATECAST_SERVER_BATCHER_H
+
+#include <stdatomic.h>
+
+#include "server/registry.h"
+
+#define BATCH_ROWS 64
+
+struct batch_item {
+	struct batch_item *next;
+	struct batch *batch;
+	struct forecast forecast;
+};
+
+/* The sequences of one request. The caller owns it until done(). */
+struct batch {
+	struct model *model;                /* the caller's reference */
+	struct batch_item *item;
+	int n;
+	int64_t deadline_ns;                /* CLOCK_MONOTONIC */
+	bool (*abandoned)(const struct batch *b);
+	/** On a compute thread, once all items ended. */
+	void (*done)(struct batch *b, enum err rc, const struct error *e);
+	/* written by the batcher */
+	int64_t queued_ns, started_ns, finished_ns;
+	_Atomic int left;
+	_Atomic int failed;                 /* enum err of an item that was not computed */
+};
+
+struct batcher;
+
+enum err batcher_new(int threads, long capacity, struct batcher **out, struct error *e);
+/** Ends after what is queued was computed. NULL is fine. */
+void batcher_free(struct batcher *b);
+/** ERR_BUSY (with *retry_after_s) or ERR_STOPPING: nothing was queued, done() is not called. */
+enum err batcher_submit(struct batcher *b, struct batch *batch, int *retry_after_s, struct error *e);
+/** Gauges of the queue. */
+void batcher_metrics(struct batcher *b, struct strbuf *out);
+
+#endif

@@ -1,0 +1,58 @@
+/* registry.h - the loaded models, by name and version.
+ *
+ * A loaded version is immutable and counted. Publishing a version puts a new pointer in place of the old; requests in
+ * flight keep theirs until their last reference drops. The least recently used leave when the cache is full. */
+#ifndef GATECAST_SERVER_REGISTRY_H
+#define GATECAST_SERVER_REGISTRY_H
+
+#include <stdatomic.h>
+
+#include "api/model_body.h"
+#include "model/forecaster.h"
+#include "server/metrics.h"
+#include "storage/model_store.h"
+
+struct batch_item;
+
+struct model {
+	char name[STORE_NAME_MAX + 1];
+	int version;
+	_Atomic int refs;
+	struct forecaster *forecaster;
+	struct skill_view skill;
+	char sha256[DIGEST_HEX];
+	char preset[32];
+	size_t bytes;
+	_Atomic int64_t last_used_s;            /* since 1970 */
+	_Atomic uint64_t cost_ns;               /* moving average of compute time a sequence; 0: not known yet */
+	struct model_metrics metrics;
+	struct model_queue {                    /* the batcher's, under its lock */
+		struct batch_item *head, **tail;
+		struct model *next_ready;
+		bool ready;
+	} queue;
+	struct model *next;                     /* of the same name; the registry's */
+};
+
+struct registry;
+
+enum err registry_new(size_t max_bytes, struct registry **out, struct error *e);
+void registry_free(struct registry *g);
+/** A reference to a loaded version (0: the latest), or NULL when it is not loaded. Any thread, no I/O. */
+struct model *registry_get(struct registry *g, const char *name, int version);
+/** The same, loading from the store if need be. version 0: what label (NULL: "latest") names. */
+enum err registry_load(struct registry *g, struct store *s, const char *name, int version, const char *label,
+                       struct model **out, struct error *e);
+/** After a delete: version 0 forgets all of the name. */
+void registry_forget(struct registry *g, const char *name, int version);
+struct model *model_ref(struct model *m);
+void model_unref(struct model *m);
+/** Whether that version is loaded. */
+bool registry_has(struct registry *g, const char *name, int version);
+/** The series that carry model and version. */
+void registry_metrics(struct registry *g, struct strbuf *out);
+
+/** A forecaster from a stored version; used by the registry and the command line. preset may be NULL. */
+enum err model_build(const struct model_version *v, struct forecaster **out, char preset[32], struct error *e);
+
+#endif

@@ -1,0 +1,17 @@
+/* series_file.h - a CSV file on disk as a frame. */
+#ifndef GATECAST_SERVER_SERIES_FILE_H
+#define GATECAST_SERVER_SERIES_FILE_H
+
+#include "model/series/frame.h"
+#include "storage/digest.h"
+
+struct series_file {
+	struct frame *frame;
+	char sha256[DIGEST_HEX];
+};
+
+/** "-" is standard input. Errors name the file and the place in it. */
+enum err series_file_read(const char *path, struct series_file *out, struct error *e);
+void series_file_fini(struct series_file *f);
+
+#endif

@@ -1,0 +1,13 @@
+/* suites.h - the suites of this folder, run by one program. */
+#ifndef GATECAST_TEST_API_PREDICT_H
+#define GATECAST_TEST_API_PREDICT_H
+
+#include <check.h>
+
+Suite *scan_suite(void);
+Suite *forecast_suite(void);
+Suite *predict_suite(void);
+Suite *job_suite(void);
+Suite *model_suite(void);
+
+#endif

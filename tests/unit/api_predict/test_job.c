@@ -1,0 +1,461 @@
+/* test_job.c - training-job bodies and the job's answers. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "api/job_body.h"
+#include "model/base/rng.h"
+#include "tests/unit/api_predict/case.h"
+#include "tests/unit/api_predict/suites.h"
+
+#define J(more)  "{\"dataset\":\"d\",\"target\":\"y\"" more "}"
+#define E(body)  J(",\"encoder\":" body)
+#define D(body)  J(",\"decoder\":" body)
+#define O(body)  J(",\"output\":" body)
+#define S(body)  J(",\"split\":" body)
+#define TR(body) J(",\"training\":" body)
+#define M(body)  J(",\"metadata\":" body)
+#define A8  "aaaaaaaa"
+#define A64 A8 A8 A8 A8 A8 A8 A8 A8
+
+static const struct parse_case cases[] = {
+	{ J(""), ERR_OK, "" },
+	{ "{\"dataset\":\"d\",\"target\":[\"y\"]}", ERR_OK, "" },
+	{ "{\"dataset\":\"d\",\"target\":[\"y\",\"z\"],\"features\":[]}", ERR_OK, "" },
+	{ J(",\"features\":[\"y\",\"sma_10\",\"macd_12_26_9\"]"), ERR_OK, "" },
+	{ J(",\"features\":\"y\""), ERR_OK, "" },
+	{ J(",\"model\":\"m.1-x_Y\",\"window\":20,\"horizon\":3,\"preset\":\"attention_gru\""), ERR_OK, "" },
+	{ E("{}"), ERR_OK, "" },
+	{ E("{\"cell\":\"gru\",\"hidden_size\":32,\"num_layers\":2,\"bidirectional\":false,\"bias\":false,\"reset_after\":false,"
+	    "\"dropout\":0.5}"), ERR_OK, "" },
+	{ D("{\"type\":\"attention\",\"score\":\"additive\",\"input\":\"context\"}"), ERR_OK, "" },
+	{ D("{\"input\":\"context+previous\"}"), ERR_OK, "" },
+	{ O("{}"), ERR_OK, "" },
+	{ O("{\"type\":\"point\"}"), ERR_OK, "" },
+	{ O("{\"type\":\"quantile\"}"), ERR_OK, "" },
+	{ O("{\"type\":\"quantile\",\"levels\":[0.05,0.5,0.95]}"), ERR_OK, "" },
+	{ O("{\"levels\":[0.3]}"), ERR_OK, "" },
+	{ O("{\"type\":\"point\",\"levels\":[]}"), ERR_OK, "" },
+	{ S("{\"train\":0.6,\"validation\":0.2,\"test\":0.2}"), ERR_OK, "" },
+	{ TR("{\"loss\":\"mae\"}"), ERR_OK, "" }, { TR("{\"loss\":\"mse\"}"), ERR_OK, "" },
+	{ TR("{\"loss\":\"huber\",\"huber_delta\":0.5}"), ERR_OK, "" },
+	{ TR("{\"optimizer\":\"adam\",\"learning_rate\":1e-4,\"batch_size\":32,\"epochs\":1,\"clip_norm\":0,\"weight_decay\":0.01}"),
+	  ERR_OK, "" },
+	{ TR("{\"scheduler\":null}"), ERR_OK, "" }, { TR("{\"scheduler\":{\"type\":\"none\"}}"), ERR_OK, "" },
+	{ TR("{\"scheduler\":{\"type\":\"reduce_on_plateau\",\"factor\":0.5,\"patience\":2}}"), ERR_OK, "" },
+	{ TR("{\"early_stopping\":null}"), ERR_OK, "" }, { TR("{\"early_stopping\":{\"patience\":0}}"), ERR_OK, "" },
+	{ TR("{\"seed\":0}"), ERR_OK, "" }, { TR("{\"seed\":9007199254740992}"), ERR_OK, "" },
+	{ TR("{\"epochs\":100.0}"), ERR_OK, "" },
+	{ M("{}"), ERR_OK, "" }, { M("{\"a\":\"b\",\"c\":\"\"}"), ERR_OK, "" },
+	{ J(",\"output\":{\"type\":\"quantile\"},\"training\":{\"loss\":\"pinball\"}"), ERR_OK, "" },
+
+	{ "", ERR_SYNTAX, "byte 0" }, { "{", ERR_SYNTAX, "byte 1" }, { J("") "x", ERR_SYNTAX, "byte 28" },
+	{ "{\"dataset\":\"\\u0000\"}", ERR_SYNTAX, "byte 12" }, { TR("{\"seed\":1e999}"), ERR_SYNTAX, "byte 47" },
+	{ "[]", ERR_INVALID, "" }, { "null", ERR_INVALID, "" }, { "\"x\"", ERR_INVALID, "" },
+	{ "{}", ERR_INVALID, "/dataset" }, { "{\"dataset\":\"d\"}", ERR_INVALID, "/target" },
+	{ "{\"target\":\"y\"}", ERR_INVALID, "/dataset" },
+	{ "{\"dataset\":1,\"target\":\"y\"}", ERR_INVALID, "/dataset" }, { "{\"dataset\":\"\",\"target\":\"y\"}", ERR_INVALID, "/dataset" },
+	{ "{\"dataset\":\"a b\",\"target\":\"y\"}", ERR_INVALID, "/dataset" },
+	{ "{\"dataset\":\"../d\",\"target\":\"y\"}", ERR_INVALID, "/dataset" },
+	{ "{\"dataset\":\"" A64 "a\",\"target\":\"y\"}", ERR_INVALID, "/dataset" },
+	{ "{\"dataset\":\"" A64 "\",\"target\":\"y\"}", ERR_INVALID, "/model" },
+	{ "{\"dataset\":\"d\",\"dataset\":\"d\",\"target\":\"y\"}", ERR_INVALID, "/dataset" },
+	{ "{\"dataset\":\"d\",\"target\":[]}", ERR_INVALID, "/target" }, { "{\"dataset\":\"d\",\"target\":5}", ERR_INVALID, "/target" },
+	{ "{\"dataset\":\"d\",\"target\":\"\"}", ERR_INVALID, "/target/0" },
+	{ "{\"dataset\":\"d\",\"target\":[\"y\",\"y\"]}", ERR_INVALID, "/target/1" },
+	{ "{\"dataset\":\"d\",\"target\":[\"y\",7]}", ERR_INVALID, "/target/1" },
+	{ "{\"dataset\":\"d\",\"target\":[\"" A64 "a\"]}", ERR_INVALID, "/target/0" },
+	{ J(",\"features\":[\"\"]"), ERR_INVALID, "/features/0" }, { J(",\"features\":{}"), ERR_INVALID, "/features" },
+	{ J(",\"features\":[\"a\",\"b\",\"a\"]"), ERR_INVALID, "/features/2" }, { J(",\"features\":null"), ERR_INVALID, "/features" },
+	{ J(",\"model\":\"\""), ERR_INVALID, "/model" }, { J(",\"model\":\"-m\""), ERR_INVALID, "/model" },
+	{ J(",\"model\":null"), ERR_INVALID, "/model" },
+	{ J(",\"window\":1"), ERR_INVALID, "/window" }, { J(",\"window\":\"30\""), ERR_INVALID, "/window" },
+	{ J(",\"window\":30.5"), ERR_INVALID, "/window" }, { J(",\"window\":1e100"), ERR_INVALID, "/window" },
+	{ J(",\"window\":-3"), ERR_INVALID, "/window" }, { J(",\"window\":3000000000"), ERR_INVALID, "/window" },
+	{ J(",\"horizon\":0"), ERR_INVALID, "/horizon" }, { J(",\"horizon\":1001"), ERR_INVALID, "/horizon" },
+	{ J(",\"horizon\":true"), ERR_INVALID, "/horizon" },
+	{ J(",\"preset\":\"lstm\""), ERR_INVALID, "/preset" }, { J(",\"preset\":1"), ERR_INVALID, "/preset" },
+	{ J(",\"windw\":30"), ERR_INVALID, "/windw" }, { J(",\"a/b~\":30"), ERR_INVALID, "/a~1b~0" },
+	{ E("[]"), ERR_INVALID, "/encoder" }, { E("null"), ERR_INVALID, "/encoder" },
+	{ E("{\"cell\":\"lstm\"}"), ERR_INVALID, "/encoder/cell" }, { E("{\"cell\":null}"), ERR_INVALID, "/encoder/cell" },
+	{ E("{\"bidirectional\":true}"), ERR_INVALID, "/encoder/bidirectional" },
+	{ E("{\"bidirectional\":0}"), ERR_INVALID, "/encoder/bidirectional" },
+	{ E("{\"hidden\":3}"), ERR_INVALID, "/encoder/hidden" }, { E("{\"hidden_size\":0}"), ERR_INVALID, "/encoder/hidden_size" },
+	{ E("{\"hidden_size\":2049}"), ERR_INVALID, "/encoder/hidden_size" },
+	{ E("{\"num_layers\":9}"), ERR_INVALID, "/encoder/num_layers" }, { E("{\"num_layers\":0}"), ERR_INVALID, "/encoder/num_layers" },
+	{ E("{\"bias\":1}"), ERR_INVALID, "/encoder/bias" }, { E("{\"reset_after\":\"x\"}"), ERR_INVALID, "/encoder/reset_after" },
+	{ E("{\"dropout\":1}"), ERR_INVALID, "/encoder/dropout" }, { E("{\"dropout\":-0.1}"), ERR_INVALID, "/encoder/dropout" },
+	{ E("{\"dropout\":false}"), ERR_INVALID, "/encoder/dropout" },
+	{ E("{\"bias\":true,\"bias\":true}"), ERR_INVALID, "/encoder/bias" },
+	{ D("{\"type\":\"last\"}"), ERR_INVALID, "/decoder/type" }, { D("{\"score\":\"dot\"}"), ERR_INVALID, "/decoder/score" },
+	{ D("{\"input\":\"previous\"}"), ERR_INVALID, "/decoder/input" }, { D("{\"kind\":1}"), ERR_INVALID, "/decoder/kind" },
+	{ O("{\"type\":\"categorical\"}"), ERR_INVALID, "/output/type" }, { O("\"point\""), ERR_INVALID, "/output" },
+	{ O("{\"type\":\"point\",\"levels\":[0.5]}"), ERR_INVALID, "/output/levels" },
+	{ O("{\"levels\":0.5}"), ERR_INVALID, "/output/levels" }, { O("{\"levels\":[\"a\"]}"), ERR_INVALID, "/output/levels/0" },
+	{ O("{\"levels\":[0.5,0.5]}"), ERR_INVALID, "/output/levels/1" }, { O("{\"levels\":[0.9,0.1]}"), ERR_INVALID, "/output/levels/1" },
+	{ O("{\"levels\":[0]}"), ERR_INVALID, "/output/levels/0" }, { O("{\"levels\":[0.1,1]}"), ERR_INVALID, "/output/levels/1" },
+	{ O("{\"level\":[0.5]}"), ERR_INVALID, "/output/level" },
+	{ S("{\"train\":0.8}"), ERR_INVALID, "/split" }, { S("{\"train\":0.70001}"), ERR_INVALID, "/split" },
+	{ S("{\"train\":0.8,\"validation\":0.2,\"test\":0}"), ERR_INVALID, "/split/test" },
+	{ S("{\"train\":\"0.7\"}"), ERR_INVALID, "/split/train" }, { S("{\"valid\":0.1}"), ERR_INVALID, "/split/valid" },
+	{ S("[0.7,0.1,0.2]"), ERR_INVALID, "/split" },
+	{ TR("{\"loss\":\"pinball\"}"), ERR_INVALID, "/training/loss" }, { TR("{\"loss\":\"l1\"}"), ERR_INVALID, "/training/loss" },
+	{ J(",\"output\":{\"type\":\"quantile\"},\"training\":{\"loss\":\"mse\"}"), ERR_INVALID, "/training/loss" },
+	{ TR("{\"optimizer\":\"sgd\"}"), ERR_INVALID, "/training/optimizer" },
+	{ TR("{\"learning_rate\":0}"), ERR_INVALID, "/training/learning_rate" },
+	{ TR("{\"learning_rate\":2}"), ERR_INVALID, "/training/learning_rate" },
+	{ TR("{\"learning_rate\":null}"), ERR_INVALID, "/training/learning_rate" },
+	{ TR("{\"batch_size\":0}"), ERR_INVALID, "/training/batch_size" }, { TR("{\"epochs\":0}"), ERR_INVALID, "/training/epochs" },
+	{ TR("{\"epochs\":10001}"), ERR_INVALID, "/training/epochs" }, { TR("{\"epoch\":1}"), ERR_INVALID, "/training/epoch" },
+	{ TR("{\"clip_norm\":-1}"), ERR_INVALID, "/training/clip_norm" }, { TR("{\"weight_decay\":2}"), ERR_INVALID, "/training/weight_decay" },
+	{ TR("{\"scheduler\":{\"type\":\"step\"}}"), ERR_INVALID, "/training/scheduler/type" },
+	{ TR("{\"scheduler\":{\"factor\":1}}"), ERR_INVALID, "/training/scheduler/factor" },
+	{ TR("{\"scheduler\":{\"gamma\":1}}"), ERR_INVALID, "/training/scheduler/gamma" },
+	{ TR("{\"scheduler\":\"none\"}"), ERR_INVALID, "/training/scheduler" },
+	{ TR("{\"scheduler\":{\"patience\":-1}}"), ERR_INVALID, "/training/scheduler/patience" },
+	{ TR("{\"early_stopping\":5}"), ERR_INVALID, "/training/early_stopping" },
+	{ TR("{\"early_stopping\":{\"patience\":-1}}"), ERR_INVALID, "/training/early_stopping/patience" },
+	{ TR("{\"early_stopping\":{\"min_delta\":1}}"), ERR_INVALID, "/training/early_stopping/min_delta" },
+	{ TR("{\"seed\":-1}"), ERR_INVALID, "/training/seed" }, { TR("{\"seed\":9007199254740994}"), ERR_INVALID, "/training/seed" },
+	{ TR("{\"seed\":0.5}"), ERR_INVALID, "/training/seed" }, { TR("{\"seed\":\"1\"}"), ERR_INVALID, "/training/seed" },
+	{ TR("null"), ERR_INVALID, "/training" },
+	{ M("null"), ERR_INVALID, "/metadata" }, { M("[]"), ERR_INVALID, "/metadata" }, { M("{\"a\":1}"), ERR_INVALID, "/metadata/a" },
+	{ M("{\"" A64 "a\":\"\"}"), ERR_INVALID, "/metadata/" A64 "a" },
+	{ M("{\"a\":\"" A64 A64 A64 A64 A64 A64 A64 A64 "a\"}"), ERR_INVALID, "/metadata/a" },
+	{ M("{\"1\":\"\",\"2\":\"\",\"3\":\"\",\"4\":\"\",\"5\":\"\",\"6\":\"\",\"7\":\"\",\"8\":\"\",\"9\":\"\",\"10\":\"\",\"11\":\"\",\"12\":\"\","
+	    "\"13\":\"\",\"14\":\"\",\"15\":\"\",\"16\":\"\",\"17\":\"\"}"), ERR_INVALID, "/metadata" },
+	{ J(",\"x\":[[[[[[[[1]]]]]]]]"), ERR_INVALID, "/x/0/0/0/0/0/0/0" },
+};
+
+START_TEST(test_cases)
+{
+	struct recipe r;
+	char *metadata = NULL;
+	struct error e = { 0 };
+	case_check(&cases[_i], job_body_parse(cases[_i].body, strlen(cases[_i].body), &r, &metadata, &e), &e);
+	free(metadata);
+}
+END_TEST
+
+static struct recipe parse_good(const char *body, char **metadata)
+{
+	struct recipe r;
+	struct error e = { 0 };
+	*metadata = NULL;
+	ck_assert_msg(job_body_parse(body, strlen(body), &r, metadata, &e) == ERR_OK, "%s: %s", e.where, e.what);
+	return r;
+}
+
+START_TEST(test_defaults)
+{
+	char *metadata;
+	struct recipe r = parse_good(J(""), &metadata), d;
+	recipe_default(&d);
+	ck_assert_ptr_null(metadata);
+	ck_assert_str_eq(r.model, "d-5");
+	ck_assert(r.targets == 1 && r.features == 1 && !strcmp(r.target[0], "y") && !strcmp(r.feature[0], "y"));
+	ck_assert(r.window == d.window && r.hidden == d.hidden && r.loss == LOSS_MSE && r.levels == 0 && r.seed == d.seed);
+	r = parse_good(O("{\"type\":\"quantile\"}"), &metadata);
+	ck_assert(r.loss == LOSS_PINBALL && r.levels == 3 && r.level[0] == 0.1 && r.level[1] == 0.5 && r.level[2] == 0.9);
+	r = parse_good(TR("{\"scheduler\":null,\"early_stopping\":null,\"seed\":9007199254740992}"), &metadata);
+	ck_assert(r.scheduler == SCHEDULER_NONE && r.early_stopping_patience == 0 && r.seed == UINT64_C(1) << 53);
+	r = parse_good(M("{\"who\":\"\\u00e9\"}"), &metadata);
+	ck_assert_str_eq(metadata, "{\"who\":\"\xc3\xa9\"}");
+	free(metadata);
+}
+END_TEST
+
+START_TEST(test_messages)
+{
+	static const struct { const char *body, *says; } told[] = {
+		{ E("{\"cell\":\"lstm\"}"), "\"gru\"" }, { J(",\"preset\":\"lstm\""), "\"attention_gru\"" },
+		{ D("{\"type\":\"last\"}"), "\"attention\"" }, { TR("{\"optimizer\":\"sgd\"}"), "\"adam\"" },
+		{ TR("{\"scheduler\":{\"type\":\"x\"}}"), "\"none\", \"reduce_on_plateau\"" },
+		{ J(",\"windw\":1"), "\"window\"" }, { E("{\"hiden_size\":1}"), "\"hidden_size\"" },
+		{ E("{\"bidirectional\":true}"), "false" },
+	};
+	for (size_t i = 0; i < COUNT(told); i++) {
+		struct recipe r;
+		char *metadata;
+		struct error e = { 0 };
+		ck_assert_int_eq(job_body_parse(told[i].body, strlen(told[i].body), &r, &metadata, &e), ERR_INVALID);
+		ck_assert_msg(strstr(e.what, told[i].says) != NULL, "%s says: %s", told[i].body, e.what);
+	}
+}
+END_TEST
+
+START_TEST(test_size_limits)
+{
+	size_t len = (256 << 10) + 1, n = 0;
+	char *body = malloc(len);
+	struct recipe r;
+	char *metadata;
+	struct error e = { 0 };
+	ck_assert_ptr_nonnull(body);
+	memset(body, ' ', len);
+	memcpy(body, J(""), strlen(J("")));
+	ck_assert_int_eq(job_body_parse(body, len, &r, &metadata, &e), ERR_TOO_LARGE);
+	ck_assert_int_eq(job_body_parse(body, len - 1, &r, &metadata, &e), ERR_OK);
+	n += (size_t)sprintf(body, "{\"features\":[0");
+	for (int i = 1; i < 20000; i++)
+		n += (size_t)sprintf(body + n, ",0");
+	n += (size_t)sprintf(body + n, "]}");
+	ck_assert_int_eq(job_body_parse(body, n, &r, &metadata, &e), ERR_INVALID);
+	ck_assert_ptr_nonnull(strstr(e.what, "20000"));
+	free(body);
+}
+END_TEST
+
+/* --- render and read: the same recipe */
+
+static double random_in(struct rng *r, double lo, double hi) { return lo + (hi - lo) * rng_uniform(r); }
+static int whole_in(struct rng *r, int lo, int hi) { return lo + (int)rng_below(r, (uint64_t)(hi - lo) + 1); }
+
+static void random_names(struct rng *r, char (*names)[FRAME_NAME_MAX + 1], int n, const char *prefix)
+{
+	static const char *const odd[] = { "", "\"", "\\", "/~", "\xc3\xa9", " \n\t", "\xf0\x9f\x98\x80" };
+	for (int i = 0; i < n; i++)
+		snprintf(names[i], FRAME_NAME_MAX + 1, "%s%d%s", prefix, i, odd[rng_below(r, COUNT(odd))]);
+}
+
+static void random_recipe(struct rng *r, struct recipe *out)
+{
+	recipe_default(out);
+	snprintf(out->dataset, sizeof out->dataset, "d%d", whole_in(r, 0, 999));
+	snprintf(out->model, sizeof out->model, "m.%d_x", whole_in(r, 0, 999));
+	out->targets = whole_in(r, 1, PIPELINE_MAX_TARGETS);
+	out->features = whole_in(r, 1, PIPELINE_MAX_FEATURES);
+	random_names(r, out->target, out->targets, "t");
+	random_names(r, out->feature, out->features, "f");
+	out->window = whole_in(r, 2, 200);
+	out->horizon = whole_in(r, 1, NET_MAX_HORIZON);
+	out->hidden = whole_in(r, 1, 512);
+	out->layers = whole_in(r, 1, NET_MAX_LAYERS);
+	out->bias = rng_below(r, 2);
+	out->reset_after = rng_below(r, 2);
+	out->dropout = random_in(r, 0, 0.9);
+	out->decoder_input = rng_below(r, 2) ? DECODER_CONTEXT : DECODER_CONTEXT_PREVIOUS;
+	out->levels = rng_below(r, 2) ? whole_in(r, 1, NET_MAX_LEVELS) : 0;
+	for (int i = 0; i < out->levels; i++)
+		out->level[i] = (i + random_in(r, 0.1, 0.9)) / out->levels;
+	out->loss = out->levels ? LOSS_PINBALL : (enum loss_type)whole_in(r, LOSS_MSE, LOSS_HUBER);
+	out->train = random_in(r, 0.3, 0.6);
+	out->validation = random_in(r, 0.1, 0.2);
+	out->test = 1 - out->train - out->validation;
+	out->huber_delta = random_in(r, 0.1, 3);
+	out->learning_rate = random_in(r, 1e-6, 1e-2);
+	out->clip_norm = random_in(r, 0, 10);
+	out->weight_decay = random_in(r, 0, 1);
+	out->batch_size = whole_in(r, 1, 4096);
+	out->epochs = whole_in(r, 1, 10000);
+	out->scheduler = rng_below(r, 2) ? SCHEDULER_NONE : SCHEDULER_REDUCE_ON_PLATEAU;
+	out->scheduler_factor = random_in(r, 0.01, 0.9);
+	out->scheduler_patience = whole_in(r, 0, 100);
+	out->early_stopping_patience = whole_in(r, 0, 100);
+	out->seed = rng_below(r, (UINT64_C(1) << 53) + 1);
+}
+
+static void check_names(int n, const char (*a)[FRAME_NAME_MAX + 1], const char (*b)[FRAME_NAME_MAX + 1])
+{
+	for (int i = 0; i < n; i++)
+		ck_assert_str_eq(a[i], b[i]);
+}
+
+static void check_same(const struct recipe *a, const struct recipe *b)
+{
+	ck_assert_str_eq(a->dataset, b->dataset);
+	ck_assert_str_eq(a->model, b->model);
+	ck_assert(a->targets == b->targets && a->features == b->features);
+	check_names(a->targets, a->target, b->target);
+	check_names(a->features, a->feature, b->feature);
+	ck_assert(a->window == b->window && a->horizon == b->horizon && a->preset == b->preset);
+	ck_assert(a->hidden == b->hidden && a->layers == b->layers && a->bias == b->bias && a->reset_after == b->reset_after);
+	ck_assert(a->dropout == b->dropout && a->decoder_input == b->decoder_input && a->levels == b->levels);
+	ck_assert(!memcmp(a->level, b->level, (size_t)a->levels * sizeof *a->level));
+	ck_assert(a->train == b->train && a->validation == b->validation && a->test == b->test);
+	ck_assert(a->loss == b->loss && a->huber_delta == b->huber_delta && a->learning_rate == b->learning_rate);
+	ck_assert(a->clip_norm == b->clip_norm && a->weight_decay == b->weight_decay);
+	ck_assert(a->batch_size == b->batch_size && a->epochs == b->epochs && a->seed == b->seed);
+	ck_assert(a->scheduler == b->scheduler && a->scheduler_factor == b->scheduler_factor);
+	ck_assert(a->scheduler_patience == b->scheduler_patience && a->early_stopping_patience == b->early_stopping_patience);
+}
+
+START_TEST(test_round_trip)
+{
+	struct rng rng;
+	struct strbuf out;
+	rng_init(&rng, 5, RNG_TEST, 0);
+	strbuf_init(&out, 1 << 20);
+	for (int k = 0; k < 2000; k++) {
+		struct recipe r, back;
+		char *metadata = NULL;
+		random_recipe(&rng, &r);
+		strbuf_reset(&out);
+		recipe_render(&r, &out);
+		ck_assert(strbuf_ok(&out));
+		struct error e = { 0 };
+		ck_assert_msg(job_body_parse(out.s, out.len, &back, &metadata, &e) == ERR_OK, "%s: %s", e.where, e.what);
+		check_same(&r, &back);
+	}
+	strbuf_fini(&out);
+}
+END_TEST
+
+/* --- small bodies */
+
+static const struct { const char *body; enum err want; bool discard; const char *where; } cancel_cases[] = {
+	{ "", ERR_OK, false, "" }, { "{}", ERR_OK, false, "" }, { "{\"discard\":true}", ERR_OK, true, "" },
+	{ "{\"discard\":false}", ERR_OK, false, "" }, { "{\"discard\":1}", ERR_INVALID, false, "/discard" },
+	{ "{\"discrad\":true}", ERR_INVALID, false, "/discrad" }, { "[]", ERR_INVALID, false, "" }, { "{", ERR_SYNTAX, false, "byte 1" },
+	{ "{\"discard\":true,\"x\":1}", ERR_INVALID, false, "/x" },
+};
+static const struct { const char *body; enum err want; int version; const char *where; } label_cases[] = {
+	{ "{\"version\":2}", ERR_OK, 2, "" }, { "", ERR_SYNTAX, 0, "byte 0" }, { "{}", ERR_INVALID, 0, "/version" },
+	{ "{\"version\":0}", ERR_INVALID, 0, "/version" }, { "{\"version\":\"2\"}", ERR_INVALID, 0, "/version" },
+	{ "{\"version\":2,\"label\":\"x\"}", ERR_INVALID, 0, "/label" }, { "2", ERR_INVALID, 0, "" },
+	{ "{\"version\":1,\"version\":2}", ERR_INVALID, 0, "/version" },
+};
+
+START_TEST(test_small_bodies)
+{
+	for (size_t i = 0; i < COUNT(cancel_cases); i++) {
+		struct parse_case c = { cancel_cases[i].body, cancel_cases[i].want, cancel_cases[i].where };
+		struct error e = { 0 };
+		bool discard = true;
+		case_check(&c, cancel_body_parse(c.body, strlen(c.body), &discard, &e), &e);
+		ck_assert(c.want || discard == cancel_cases[i].discard);
+	}
+	for (size_t i = 0; i < COUNT(label_cases); i++) {
+		struct parse_case c = { label_cases[i].body, label_cases[i].want, label_cases[i].where };
+		struct error e = { 0 };
+		int version = 0;
+		case_check(&c, label_body_parse(c.body, strlen(c.body), &version, &e), &e);
+		ck_assert_int_eq(version, label_cases[i].version);
+	}
+}
+END_TEST
+
+/* --- answers */
+
+static json_t *read_back(struct strbuf *out)
+{
+	json_error_t e;
+	ck_assert(strbuf_ok(out));
+	json_t *t = json_loads(out->s, JSON_REJECT_DUPLICATES, &e);
+	ck_assert_msg(t != NULL, "%s in %s", e.text, out->s);
+	strbuf_reset(out);
+	return t;
+}
+
+static void check_members(const json_t *o, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ck_assert_msg(json_object_get(o, names[i]) != NULL, "no \"%s\"", names[i]);
+	ck_assert_uint_eq(json_object_size(o), n);
+}
+
+START_TEST(test_progress)
+{
+	struct strbuf out;
+	struct progress p = { 3, 100, 7, 50, 1234.5, 60.25 }, back;
+	strbuf_init(&out, 4096);
+	progress_render(&p, &out);
+	ck_assert_int_eq(progress_parse(out.s, &back), ERR_OK);
+	ck_assert(back.epoch == 3 && back.epochs == 100 && back.step == 7 && back.steps == 50);
+	ck_assert(back.samples_per_second == 1234.5 && back.eta_s == 60.25);
+	strbuf_reset(&out);
+	p.eta_s = -1;
+	progress_render(&p, &out);
+	ck_assert_int_eq(progress_parse(out.s, &back), ERR_OK);
+	ck_assert(back.eta_s < 0);
+	ck_assert_int_ne(progress_parse("{\"epoch\":1}", &back), ERR_OK);
+	ck_assert_int_ne(progress_parse("x", &back), ERR_OK);
+	ck_assert_int_ne(progress_parse("[]", &back), ERR_OK);
+	strbuf_fini(&out);
+}
+END_TEST
+
+START_TEST(test_evaluation)
+{
+	struct scores steps[2] = { { 1, 2, 3, 4 }, { 5, 6, NAN, 8 } };
+	struct evaluation v = {
+		.horizon = 2, .targets = 1, .origins = 77, .season = 5, .model = { 0.5, 0.6, 0.7, 0.8 }, .per_step = steps,
+		.coverage = { 0.81, 0.92 }, .skill = { 0.1, 0.2, -0.3 }, .verdict = VERDICT_NO_BETTER, .p_value = 0.4, .shrinkage = 0.5,
+	};
+	for (int b = 0; b < BASELINE_COUNT; b++)
+		v.baseline_step[b] = steps;
+	static const char *const names[] = { "test", "naive", "drift", "seasonal_naive", "skill", "verdict", "p_value", "coverage",
+		"origins", "season", "shrinkage" };
+	struct strbuf out;
+	strbuf_init(&out, 1 << 20);
+	evaluation_render(&v, &out);
+	json_t *t = read_back(&out);
+	check_members(t, names, COUNT(names));
+	ck_assert(json_number_value(json_object_get(t, "skill")) == 0.1);
+	ck_assert(json_number_value(json_object_get(json_object_get(t, "seasonal_naive"), "skill")) == -0.3);
+	ck_assert(json_number_value(json_object_get(json_object_get(t, "coverage"), "0.9")) == 0.92);
+	json_t *steps_of_test = json_object_get(json_object_get(t, "test"), "per_horizon");
+	ck_assert_uint_eq(json_array_size(steps_of_test), 2);
+	ck_assert(json_is_null(json_object_get(json_array_get(steps_of_test, 1), "mase")));
+	json_decref(t);
+	strbuf_fini(&out);
+}
+END_TEST
+
+START_TEST(test_answers)
+{
+	static const char *const job[] = { "id", "object", "status", "model", "version", "dataset", "created_at", "started_at",
+		"finished_at", "estimated_finish", "attempts", "progress", "metrics", "result", "spec", "seed", "error", "metadata" };
+	static const char *const event[] = { "id", "object", "job", "created_at", "level", "type", "message", "data" };
+	static const char *const checkpoint[] = { "id", "object", "job", "epoch", "created_at", "metrics", "sha256" };
+	static const char *const metrics[] = { "epoch", "train_loss", "validation_loss", "learning_rate", "gradient_norm", "skipped_steps",
+		"best", "rolled_back" };
+	struct strbuf out;
+	strbuf_init(&out, 1 << 20);
+	job_render(&(struct job_view){ .id = "j", .status = "queued", .model = "m", .dataset = "d", .created_at_us = 1,
+		.spec = "{\"a\":1}", .seed = UINT64_MAX }, &out);
+	ck_assert_ptr_nonnull(strstr(out.s, "\"seed\":18446744073709551615"));
+	strbuf_reset(&out);
+	job_render(&(struct job_view){ .id = "j", .status = "queued", .model = "m", .dataset = "d", .created_at_us = 1,
+		.version = 2, .spec = "{\"a\":1}", .seed = 1 }, &out);
+	json_t *t = read_back(&out);
+	check_members(t, job, COUNT(job));
+	ck_assert(json_is_null(json_object_get(t, "error")) && json_is_null(json_object_get(t, "started_at")));
+	ck_assert_str_eq(json_string_value(json_object_get(t, "created_at")), "1970-01-01T00:00:00.000Z");
+	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(t, "spec"), "a")), 1);
+	json_decref(t);
+	event_render(&(struct event_view){ 9, "j", "info", "message", "a \"b\"", NULL, 5 }, &out);
+	t = read_back(&out);
+	check_members(t, event, COUNT(event));
+	ck_assert_str_eq(json_string_value(json_object_get(t, "message")), "a \"b\"");
+	json_decref(t);
+	checkpoint_render(&(struct checkpoint_view){ 9, "j", "{}", "00", 4, 5 }, &out);
+	t = read_back(&out);
+	check_members(t, checkpoint, COUNT(checkpoint));
+	json_decref(t);
+	metrics_render(&(struct epoch_report){ .epoch = 1, .train_loss = NAN, .best = true }, &out);
+	t = read_back(&out);
+	check_members(t, metrics, COUNT(metrics));
+	ck_assert(json_is_null(json_object_get(t, "train_loss")) && json_is_true(json_object_get(t, "best")));
+	json_decref(t);
+	strbuf_fini(&out);
+}
+END_TEST
+
+Suite *job_suite(void)
+{
+	Suite *s = suite_create("job bodies");
+	TCase *t = tcase_create("all");
+	tcase_set_timeout(t, 120);
+	tcase_add_loop_test(t, test_cases, 0, (int)COUNT(cases));
+	tcase_add_test(t, test_defaults);
+	tcase_add_test(t, test_messages);
+	tcase_add_test(t, test_size_limits);
+	tcase_add_test(t, test_round_trip);
+	tcase_add_test(t, test_small_bodies);
+	tcase_add_test(t, test_progress);
+	tcase_add_test(t, test_evaluation);
+	tcase_add_test(t, test_answers);
+	suite_add_tcase(s, t);
+	return s;
+}

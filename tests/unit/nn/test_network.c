@@ -1,0 +1,315 @@
+/* test_network.c - what holds of a whole network whatever its numbers: sequences do not see each other, padding is
+ * not read, a cut minibatch draws and adds up to the whole one, and the same call gives the same bits. */
+#include "model/nn/network.h"
+
+#include "model/base/rng.h"
+#include "model/nn/dropout.h"
+#include "support.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define T 6
+#define B 5
+
+static const int lengths[B] = { 6, 6, 4, 2, 1 };
+
+static const struct net_spec plain = {
+	.inputs = 3, .hidden = 9, .layers = 2, .bias = true, .reset_after = true, .attention = 7,
+	.decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 2, .levels = 3, .median_level = 1, .horizon = 4,
+};
+
+static struct net_spec with_dropout(void)
+{
+	struct net_spec s = plain;
+	s.dropout = 0.5;
+	return s;
+}
+
+/* One call and all that it writes. */
+struct call {
+	const struct net_spec *spec;
+	int steps, rows;
+	const int *lengths;
+	size_t n_x, n_y, n_a, n_params;
+	real *x, *y, *attention, *dy, *dx, *dparams, *ws;
+};
+
+static void call_init(struct call *c, const struct net_spec *s, int steps, int rows, const int *row_lengths)
+{
+	struct tensor_table table;
+	net_tensors(s, &table);
+	*c = (struct call){ .spec = s, .steps = steps, .rows = rows, .lengths = row_lengths, .n_params = table.count };
+	c->n_x = (size_t)(steps * rows * s->inputs);
+	c->n_y = (size_t)(s->horizon * rows * net_outputs(s));
+	c->n_a = (size_t)(s->horizon * rows * steps);
+	c->x = reals(c->n_x);
+	c->y = reals(c->n_y);
+	c->attention = reals(c->n_a);
+	c->dy = reals(c->n_y);
+	c->dx = reals(c->n_x);
+	c->dparams = reals(c->n_params);
+	c->ws = reals(network_scratch(s, steps, rows));
+}
+
+static void call_fini(struct call *c)
+{
+	real *all[] = { c->x, c->y, c->attention, c->dy, c->dx, c->dparams, c->ws };
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		free(all[i]);
+}
+
+static void call_run(struct call *c, const real *params, const struct dropout_key *key)
+{
+	network_forward(c->spec, params, c->steps, c->rows, c->lengths, c->x, key, c->y, c->attention, c->ws);
+	network_backward(c->spec, params, c->steps, c->rows, c->lengths, c->x, key, c->dy, c->dparams, c->dx, c->ws);
+}
+
+/* Copy rows first … first + n - 1 of an array [steps][rows][width] into one of fewer rows and steps. */
+static void rows_copy(const real *from, int from_rows, int first, int n, int steps, int width, real *to)
+{
+	for (int t = 0; t < steps; t++)
+		memcpy(to + t * n * width, from + (t * from_rows + first) * width, (size_t)(n * width) * sizeof(real));
+}
+
+/* A call on rows first … first + n - 1 of another, with no more steps than they need. */
+static void call_cut(struct call *c, const struct call *whole, int first, int n)
+{
+	const struct net_spec *s = whole->spec;
+	call_init(c, s, whole->lengths[first], n, whole->lengths + first);
+	rows_copy(whole->x, whole->rows, first, n, c->steps, s->inputs, c->x);
+	rows_copy(whole->dy, whole->rows, first, n, s->horizon, net_outputs(s), c->dy);
+}
+
+static void whole_init(struct call *c, const struct net_spec *s)
+{
+	call_init(c, s, T, B, lengths);
+	real *x = random_reals(c->n_x, 2), *dy = random_reals(c->n_y, 3);
+	memcpy(c->x, x, c->n_x * sizeof(real));
+	memcpy(c->dy, dy, c->n_y * sizeof(real));
+	free(x);
+	free(dy);
+}
+
+/* y, attention and dx of the cut are those rows of the whole. */
+static void check_cut(const struct call *c, const struct call *whole, int first)
+{
+	const struct net_spec *s = c->spec;
+	int n = c->rows, outputs = net_outputs(s);
+	real *want = reals(whole->n_x + whole->n_y);
+
+	rows_copy(whole->y, B, first, n, s->horizon, outputs, want);
+	check_close("y", c->n_y, c->y, want, TOLERANCE_SAME, TOLERANCE_SAME);
+	rows_copy(whole->dx, B, first, n, c->steps, s->inputs, want);
+	check_close("dx", c->n_x, c->dx, want, TOLERANCE_SAME, TOLERANCE_SAME);
+	for (int i = 0; i < s->horizon * n; i++) {
+		int row = (i / n) * B + first + i % n;
+		check_close("attention", (size_t)c->steps, c->attention + i * c->steps, whole->attention + row * T,
+		            TOLERANCE_SAME, TOLERANCE_SAME);
+	}
+	free(want);
+}
+
+/* Cut the minibatch into shards of `n` rows; each must give its rows, and their gradients must add up. */
+static void check_shards(const struct net_spec *s, int n, const struct dropout_key *key)
+{
+	struct call whole;
+	whole_init(&whole, s);
+	real *params = random_reals(whole.n_params, 1), *sum = reals(whole.n_params);
+	call_run(&whole, params, key);
+	for (int first = 0; first < B; first += n) {
+		struct call c;
+		struct dropout_key shard = *key;
+		shard.row_base += (uint32_t)first;
+		call_cut(&c, &whole, first, first + n <= B ? n : B - first);
+		call_run(&c, params, &shard);
+		check_cut(&c, &whole, first);
+		for (size_t i = 0; i < c.n_params; i++)
+			sum[i] += c.dparams[i];
+		call_fini(&c);
+	}
+	check_close("dparams", whole.n_params, sum, whole.dparams, 10 * TOLERANCE_SAME, 10 * TOLERANCE_SAME);
+	free(params);
+	free(sum);
+	call_fini(&whole);
+}
+
+START_TEST(each_sequence_is_as_if_alone)
+{
+	check_shards(&plain, 1, &(struct dropout_key){ 0 });
+}
+END_TEST
+
+START_TEST(shards_draw_what_the_whole_draws)
+{
+	struct net_spec s = with_dropout();
+	check_shards(&s, 2, &(struct dropout_key){ .seed = 3, .key = 8, .row_base = 16 });
+	check_shards(&s, 1, &(struct dropout_key){ .seed = 3, .key = 8, .row_base = 16 });
+}
+END_TEST
+
+START_TEST(padding_is_not_read)
+{
+	struct call clean, dirty;
+	whole_init(&clean, &plain);
+	whole_init(&dirty, &plain);
+	real *params = random_reals(clean.n_params, 1);
+	for (int t = 0; t < T; t++)
+		for (int b = 0; b < B; b++)
+			for (int i = 0; i < plain.inputs && t >= lengths[b]; i++)
+				dirty.x[(t * B + b) * plain.inputs + i] = NAN;
+	call_run(&clean, params, NULL);
+	call_run(&dirty, params, NULL);
+	ck_assert_mem_eq(clean.y, dirty.y, clean.n_y * sizeof(real));
+	ck_assert_mem_eq(clean.dparams, dirty.dparams, clean.n_params * sizeof(real));
+	ck_assert_mem_eq(clean.dx, dirty.dx, clean.n_x * sizeof(real));
+	free(params);
+	call_fini(&clean);
+	call_fini(&dirty);
+}
+END_TEST
+
+START_TEST(the_same_call_gives_the_same_bits)
+{
+	struct net_spec s = with_dropout();
+	struct dropout_key key = { .seed = 1, .key = 2 };
+	struct call one, two;
+	whole_init(&one, &s);
+	whole_init(&two, &s);
+	real *params = random_reals(one.n_params, 1);
+	for (size_t i = 0; i < network_scratch(&s, T, B); i++)
+		two.ws[i] = NAN;                     /* nothing left over from before may matter */
+	call_run(&one, params, &key);
+	call_run(&two, params, &key);
+	ck_assert_mem_eq(one.y, two.y, one.n_y * sizeof(real));
+	ck_assert_mem_eq(one.attention, two.attention, one.n_a * sizeof(real));
+	ck_assert_mem_eq(one.dparams, two.dparams, one.n_params * sizeof(real));
+	ck_assert_mem_eq(one.dx, two.dx, one.n_x * sizeof(real));
+	free(params);
+	call_fini(&one);
+	call_fini(&two);
+}
+END_TEST
+
+START_TEST(attention_weights_are_shares)
+{
+	struct call c;
+	whole_init(&c, &plain);
+	real *params = random_reals(c.n_params, 1);
+	call_run(&c, params, NULL);
+	for (int i = 0; i < plain.horizon * B; i++) {
+		double sum = 0;
+		for (int t = 0; t < T; t++) {
+			real a = c.attention[i * T + t];
+			ck_assert(t < lengths[i % B] ? a > 0 && a <= 1 : a == 0);
+			sum += a;
+		}
+		ck_assert(fabs(sum - 1) <= 1e-6);
+	}
+	free(params);
+	call_fini(&c);
+}
+END_TEST
+
+START_TEST(dropout_key_matters)
+{
+	struct net_spec s = with_dropout();
+	const struct dropout_key keys[] = {
+		{ .seed = 1, .key = 0 }, { .seed = 1, .key = 2 }, { .seed = 1, .key = 3 }, { .seed = 2, .key = 2 },
+		{ .seed = 1, .key = 2, .row_base = 64 },
+	};
+	enum { N = sizeof keys / sizeof *keys };
+	struct call c[N];
+	real *params = NULL;
+	for (int i = 0; i < N; i++) {
+		whole_init(&c[i], &s);
+		if (!params)
+			params = random_reals(c[i].n_params, 1);
+		call_run(&c[i], params, &keys[i]);
+		for (int k = 0; k < i; k++)
+			ck_assert_mem_ne(c[i].y, c[k].y, c[i].n_y * sizeof(real));
+	}
+	for (int i = 0; i < N; i++)
+		call_fini(&c[i]);
+	free(params);
+}
+END_TEST
+
+START_TEST(dropout_drops_its_share)
+{
+	enum { STEPS = 50, ROWS = 8, UNITS = 33 };
+	const double rate = 0.3;
+	int all[ROWS], dropped = 0;
+	for (int b = 0; b < ROWS; b++)
+		all[b] = STEPS;
+	struct packing p;
+	struct scratch measure = { 0 };
+	packing_take(&p, STEPS, ROWS, &measure);
+	real *ws = reals(measure.used), *mask = reals((size_t)STEPS * ROWS * UNITS);
+	packing_take(&p, STEPS, ROWS, &(struct scratch){ .base = ws });
+	packing_fill(&p, all);
+	dropout_mask(&(struct dropout_key){ .seed = 4, .key = 1 }, rate, 1, &p, UNITS, mask);
+	for (int i = 0; i < STEPS * ROWS * UNITS; i++) {
+		ck_assert(mask[i] == 0 || mask[i] == (real)(1 / (1 - rate)));
+		dropped += mask[i] == 0;
+	}
+	ck_assert(fabs(dropped / (double)(STEPS * ROWS * UNITS) - rate) <= 0.02);   /* 5 standard errors */
+	free(ws);
+	free(mask);
+}
+END_TEST
+
+START_TEST(scratch_beyond_an_int_meets_no_allocation)
+{
+	ck_assert_uint_eq(network_scratch(&plain, INT_MAX / 2, 3), SIZE_MAX / sizeof(real));
+	ck_assert_uint_eq(network_scratch(&plain, 1, INT_MAX), SIZE_MAX / sizeof(real));
+	ck_assert_uint_gt(network_scratch(&plain, 31, 16), network_scratch(&plain, 30, 16));
+}
+END_TEST
+
+/* Weights fill ±bound of one gate's matrix, biases are 0, and the numbers are those of the documented stream. */
+START_TEST(init_is_xavier_uniform)
+{
+	struct net_spec s = plain;
+	struct tensor_table table;
+	s.hidden = 64;
+	net_tensors(&s, &table);
+	real *params = reals(table.count);
+	network_init(&s, 42, params);
+	for (int i = 0; i < table.n; i++) {
+		const struct tensor *t = &table.tensor[i];
+		bool gates = strstr(t->name, "_ih") || strstr(t->name, "_hh");
+		double fan_in = (double)t->shape[1], fan_out = (double)t->shape[0] / (gates ? 3 : 1);
+		double bound = t->ndim == 2 ? sqrt(6 / (fan_in + fan_out)) : 0;
+		double top = 0;
+		struct rng r;
+		rng_init(&r, 42, RNG_INIT, (uint32_t)i);
+		for (size_t k = 0; k < t->count; k++) {
+			real w = params[t->offset + k];
+			ck_assert_msg(w == (real)(bound * (2 * rng_uniform(&r) - 1)), "%s[%zu]", t->name, k);
+			top = fmax(top, fabs((double)w));
+		}
+		ck_assert_msg(top >= 0.5 * bound, "%s reaches %g of %g", t->name, top, bound);
+	}
+	free(params);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("network, " BUILD);
+	TCase *tc = tcase_create("network");
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, each_sequence_is_as_if_alone);
+	tcase_add_test(tc, shards_draw_what_the_whole_draws);
+	tcase_add_test(tc, padding_is_not_read);
+	tcase_add_test(tc, the_same_call_gives_the_same_bits);
+	tcase_add_test(tc, attention_weights_are_shares);
+	tcase_add_test(tc, dropout_key_matters);
+	tcase_add_test(tc, dropout_drops_its_share);
+	tcase_add_test(tc, scratch_beyond_an_int_meets_no_allocation);
+	tcase_add_test(tc, init_is_xavier_uniform);
+	suite_add_tcase(suite, tc);
+	return run_suite(suite);
+}

@@ -1,0 +1,183 @@
+/* test_steering.c - losses at their kinks, clipping, weight decay, the plateau scheduler and early stopping. */
+#include "model/nn/loss.h"
+#include "model/nn/optimizer.h"
+
+#include "support.h"
+
+#include <stdlib.h>
+
+#define TINY (TOLERANCE_SAME * 10)
+#define COUNT(table) ((int)(sizeof(table) / sizeof *(table)))
+
+/* --- losses ------------------------------------------------------------ */
+
+static const struct loss_case {
+	struct loss loss;
+	double y, t, value, slope;
+} loss_cases[] = {
+	{ { .type = LOSS_MSE, .levels = 1 },                        3,   1,   4,     4 },
+	{ { .type = LOSS_MSE, .levels = 1 },                        1,   3,   4,    -4 },
+	{ { .type = LOSS_MAE, .levels = 1 },                        3,   1,   2,     1 },
+	{ { .type = LOSS_MAE, .levels = 1 },                        1,   3,   2,    -1 },
+	{ { .type = LOSS_MAE, .levels = 1 },                        2,   2,   0,     0 },
+	{ { .type = LOSS_HUBER, .levels = 1, .delta = 0.5 },        1,   1.25, 0.03125, -0.25 },
+	{ { .type = LOSS_HUBER, .levels = 1, .delta = 0.5 },        1.5, 1,   0.125, 0.5 },
+	{ { .type = LOSS_HUBER, .levels = 1, .delta = 0.5 },        1,   3,   0.875, -0.5 },
+	{ { .type = LOSS_PINBALL, .levels = 1, .level = { 0.9 } },  1,   3,   1.8,  -0.9 },
+	{ { .type = LOSS_PINBALL, .levels = 1, .level = { 0.9 } },  3,   1,   0.2,   0.1 },
+	{ { .type = LOSS_PINBALL, .levels = 1, .level = { 0.9 } },  2,   2,   0,     0.1 },
+};
+
+START_TEST(loss_and_slope)
+{
+	const struct loss_case *c = &loss_cases[_i];
+	real y = (real)c->y, t = (real)c->t, dy = NAN;
+	double value = loss_forward_backward(&c->loss, 1, &y, &t, 3, &dy);
+	ck_assert(fabs(value - c->value) <= TINY);
+	ck_assert(fabs((double)dy - 3 * c->slope) <= TINY);
+	ck_assert(loss_forward_backward(&c->loss, 1, &y, &t, 3, NULL) == value);
+}
+END_TEST
+
+START_TEST(loss_of_not_a_number_is_none)
+{
+	real y = NAN, t = 0, dy = 0;
+	ck_assert(isnan(loss_forward_backward(&loss_cases[_i].loss, 1, &y, &t, 1, &dy)));
+	ck_assert(isnan(dy) || loss_cases[_i].loss.type == LOSS_PINBALL);
+}
+END_TEST
+
+/* Two groups of three levels: each level by its own tau, against its group's target; the answer is the sum. */
+START_TEST(pinball_levels)
+{
+	const struct loss l = { .type = LOSS_PINBALL, .levels = 3, .level = { 0.1, 0.5, 0.9 } };
+	const real y[] = { 0, 1, 2, 5, 5, 5 }, t[] = { 1, 4 };
+	const real want[] = { (real)-0.1, (real)0.5, (real)0.1, (real)0.9, (real)0.5, (real)0.1 };
+	real dy[6];
+	double sum = loss_forward_backward(&l, 2, y, t, 1, dy);
+	ck_assert(fabs(sum - (0.1 + 0 + 0.1 + 0.9 + 0.5 + 0.1)) <= TINY);
+	check_close("dy", 6, dy, want, TINY, TINY);
+}
+END_TEST
+
+/* --- the norm and clipping --------------------------------------------- */
+
+START_TEST(norm_and_clip)
+{
+	real g[] = { 3, -4, 0 };
+	ck_assert(gradient_norm(g, 3) == 5);
+	ck_assert(gradient_norm(g, 0) == 0);
+	gradient_clip(g, 3, 5, 5);
+	ck_assert(g[0] == 3 && g[1] == -4);          /* not above the limit: left alone */
+	gradient_clip(g, 3, 5, 1);
+	const real want[] = { (real)(3 / 5.000001), (real)(-4 / 5.000001), 0 };
+	check_close("g", 3, g, want, TINY, 0);
+}
+END_TEST
+
+START_TEST(norm_shows_what_is_not_finite)
+{
+	const real nan[] = { 1, NAN }, inf[] = { -INFINITY, 1 }, huge[] = { (real)3e38, (real)3e38 };
+	ck_assert(isnan(gradient_norm(nan, 2)));
+	ck_assert(isinf(gradient_norm(inf, 2)));
+	ck_assert(fabs(gradient_norm(huge, 2) / (3e38 * sqrt(2)) - 1) <= 1e-6);   /* summed in double */
+}
+END_TEST
+
+/* g = 0 with decay is g = decay * p; the first step of Adam moves by the rate, whatever the gradient's size. */
+START_TEST(adam_decays_weights)
+{
+	const struct adam a = { 0.1, 0.9, 0.999, 1e-8, 0.5 };
+	real p[] = { 2, -2 }, m[2] = { 0 }, v[2] = { 0 };
+	const real g[2] = { 0 }, want[] = { (real)1.9, (real)-1.9 };
+	adam_step(&a, 1, 2, p, m, v, g);
+	check_close("p", 2, p, want, 1e-6, 0);
+}
+END_TEST
+
+/* --- the plateau scheduler ---------------------------------------------- */
+
+#define EPOCHS 8
+
+static const struct plateau_case {
+	const char *name;
+	double factor, min_rate;
+	int patience;
+	double value[EPOCHS], rate[EPOCHS];
+} plateau_cases[] = {
+	{ "falling",        0.1, 0,    2, { 8, 7, 6, 5, 4, 3, 2, 1 }, { 1, 1, 1, 1, 1, 1, 1, 1 } },
+	{ "flat",           0.5, 0,    2, { 1, 1, 1, 1, 1, 1, 1, 1 }, { 1, 1, 1, .5, .5, .5, .25, .25 } },
+	{ "no patience",    0.5, 0,    0, { 1, 1, 1, .5, 1, 1, 1, 1 },
+	  { 1, .5, .25, .25, .125, .0625, .03125, .015625 } },
+	{ "too little",     0.5, 0,    1, { 1, .99995, .9999, .9998, 2, 2, 2, 2 },
+	  { 1, 1, .5, .5, .5, .25, .25, .125 } },
+	{ "the floor",      0.1, 0.25, 0, { 1, 1, 1, 1, 1, 1, 1, 1 }, { 1, .25, .25, .25, .25, .25, .25, .25 } },
+	{ "below already",  0.1, 4,    0, { 1, 1, 1, 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1, 1, 1, 1 } },
+	{ "NaN is no gain", 0.5, 0,    1, { 1, NAN, NAN, .5, .4, .3, .2, .1 }, { 1, 1, .5, .5, .5, .5, .5, .5 } },
+};
+
+START_TEST(plateau_lowers_the_rate)
+{
+	const struct plateau_case *c = &plateau_cases[_i];
+	struct plateau p;
+	double rate = 1;
+	plateau_init(&p, c->factor, c->patience, c->min_rate);
+	for (int i = 0; i < EPOCHS; i++) {
+		rate = plateau_step(&p, c->value[i], rate);
+		ck_assert_msg(fabs(rate - c->rate[i]) <= 1e-15, "%s: after epoch %d the rate is %g, not %g", c->name, i,
+		              rate, c->rate[i]);
+	}
+}
+END_TEST
+
+/* --- early stopping ----------------------------------------------------- */
+
+static const struct stop_case {
+	const char *name;
+	int patience;
+	double value[EPOCHS];
+	int stop, best;      /* epochs from 1; stop 0: never */
+} stop_cases[] = {
+	{ "falling",        2, { 8, 7, 6, 5, 4, 3, 2, 1 },           0, 8 },
+	{ "rising",         2, { 1, 2, 3, 4, 5, 6, 7, 8 },           3, 1 },
+	{ "one relapse",    2, { 3, 4, 2, 3, 1, 2, 0, 1 },           0, 7 },
+	{ "equal is worse", 3, { 1, 1, 1, 1, 1, 1, 1, 1 },           4, 1 },
+	{ "never",          0, { 1, 2, 3, 4, 5, 6, 7, 8 },           0, 1 },
+	{ "NaN is worse",   2, { 1, NAN, NAN, 0, 0, 0, 0, 0 },       3, 1 },
+};
+
+START_TEST(stopping)
+{
+	const struct stop_case *c = &stop_cases[_i];
+	struct early_stop s;
+	int stopped = 0, best = 0;
+	early_stop_init(&s, c->patience);
+	for (int epoch = 1; epoch <= EPOCHS && !stopped; epoch++) {
+		bool is_best = false;
+		if (early_stop_step(&s, epoch, c->value[epoch - 1], &is_best))
+			stopped = epoch;
+		if (is_best)
+			best = epoch;
+	}
+	ck_assert_msg(stopped == c->stop, "%s: stopped at %d", c->name, stopped);
+	ck_assert_msg(best == c->best && s.best_epoch == c->best, "%s: best is %d, %d", c->name, best, s.best_epoch);
+	ck_assert(s.best == c->value[c->best - 1]);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("steering, " BUILD);
+	TCase *tc = tcase_create("steering");
+	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, loss_and_slope, 0, COUNT(loss_cases));
+	tcase_add_loop_test(tc, loss_of_not_a_number_is_none, 0, COUNT(loss_cases));
+	tcase_add_test(tc, pinball_levels);
+	tcase_add_test(tc, norm_and_clip);
+	tcase_add_test(tc, norm_shows_what_is_not_finite);
+	tcase_add_test(tc, adam_decays_weights);
+	tcase_add_loop_test(tc, plateau_lowers_the_rate, 0, COUNT(plateau_cases));
+	tcase_add_loop_test(tc, stopping, 0, COUNT(stop_cases));
+	suite_add_tcase(suite, tc);
+	return run_suite(suite);
+}
