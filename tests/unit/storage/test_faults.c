@@ -6,8 +6,8 @@
  *
  * GATECAST_FAULT_STEP=1 visits every n instead of every 11th (half an hour or so under the sanitizers).
  *
- * One rule for all: what was acknowledged (commit returned ERR_OK) is there afterwards, and the database is whole. The first
- * two run one scenario with rising n until it passes without meeting its fault. */
+ * One rule for all: what was acknowledged (commit returned ERR_OK) is there afterwards, and the database is whole. The
+ * first two run one scenario with rising n until it passes without meeting its fault. */
 #include <poll.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -191,7 +191,8 @@ static enum err step_dataset(struct store *s, const struct frame *frame, struct 
 {
 	struct dataset_info d = { 0 };
 	struct job j = { 0 };
-	struct job_new in = { .model = "m", .dataset = "d", .spec = "{}", .idempotency_key = "key", .body_sha256 = "aa" };
+	struct job_new in = { .model = "m", .dataset = "d", .spec = "{}", .idempotency_key = "key",
+		.body_sha256 = "aa" };
 	bool flag;
 	enum err rc = store_begin(s, e);
 	if (rc)
@@ -414,10 +415,11 @@ START_TEST(io_fails)
 		if (io_cases[_i].full)
 			ck_assert(!a.broken);
 		else if (a.commit && !(io_cases[_i].kinds & IO_READ))
-			ck_assert_msg(a.broken, "%s %ld: the commit failed and the store goes on", io_cases[_i].name, n);
+			ck_assert_msg(a.broken, "%s %ld: a commit failed and the store goes on", io_cases[_i].name, n);
 		check_acks(&f, &a);
 	}
-	printf("%s, %s: %ld runs\n", io_cases[_i].name, io_cases[_i].persistent ? "from the n-th on" : "the n-th", n - 1);
+	printf("%s, %s: %ld runs\n", io_cases[_i].name, io_cases[_i].persistent ? "from the n-th on" : "the n-th",
+		n - 1);
 	frame_free(frame);
 }
 END_TEST
