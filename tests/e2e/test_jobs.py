@@ -203,9 +203,10 @@ def test_idempotency(server):
     first = server.post("/v1/jobs", job_body(model="once"), headers=key).expect(202).json
     again = server.post("/v1/jobs", job_body(model="once"), headers=key).expect(202).json
     assert again["id"] == first["id"]
+    server.finished(first["id"], "succeeded")
+    assert server.post("/v1/jobs", job_body(model="once"), headers=key).expect(202).json["id"] == first["id"]
     other = server.post("/v1/jobs", job_body(model="other"), headers=key).expect(422).json
     assert "dempotency" in other["detail"]
-    server.finished(first["id"], "succeeded")
 
 
 def test_idempotency_holds_among_simultaneous_clients(server):
@@ -222,6 +223,19 @@ def test_idempotency_holds_among_simultaneous_clients(server):
         thread.join()
     assert len(ids) == 16 and len(set(ids)) == 1
     server.finished(ids[0], "succeeded")
+
+
+def test_a_refused_job_leaves_nothing(daemon):
+    daemon.post("/v1/jobs", {**job_body(), "window": 400}).expect(422)
+    assert daemon.get("/v1/jobs").expect(200).json["data"] == []
+
+
+def test_a_replay_needs_the_dataset_no_more(daemon):
+    key = {"Idempotency-Key": "gone"}
+    first = daemon.post("/v1/jobs", job_body(), headers=key).expect(202).json["id"]
+    daemon.finished(first, "succeeded")
+    daemon.delete("/v1/datasets/wave").expect(204)
+    assert daemon.post("/v1/jobs", job_body(), headers=key).expect(202).json["id"] == first
 
 
 def test_a_dataset_in_use_stays(daemon):
