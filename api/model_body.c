@@ -566,8 +566,8 @@ void predict_status_render(const int *versions, int n, struct strbuf *out)
 	for (int i = 0; i < n; i++) {
 		comma(out, i);
 		strbuf_addf(out,
-			"{\"version\":\"%d\",\"state\":\"AVAILABLE\",\"status\":{\"error_code\":\"OK\",\"error_"
-			"message\":\"\"}}",
+			"{\"version\":\"%d\",\"state\":\"AVAILABLE\","
+			"\"status\":{\"error_code\":\"OK\",\"error_message\":\"\"}}",
 			versions[i]);
 	}
 	strbuf_adds(out, "]}");
@@ -578,8 +578,8 @@ static void write_tensor_info(struct strbuf *out, const char *name, int steps, i
 {
 	strbuf_addf(out,
 		"{\"%s\":{\"dtype\":\"DT_DOUBLE\",\"tensor_shape\":{\"dim\":[{\"size\":\"-1\",\"name\":\"\"},"
-		"{\"size\":\"%d\",\"name\":\"\"},{\"size\":\"%d\",\"name\":\"\"}],\"unknown_rank\":false},\"name\":\"%"
-		"s\"}}",
+		"{\"size\":\"%d\",\"name\":\"\"},{\"size\":\"%d\",\"name\":\"\"}],\"unknown_rank\":false},"
+		"\"name\":\"%s\"}}",
 		name, steps, columns, name);
 }
 
@@ -603,10 +603,10 @@ void infer_metadata_render(const char *model, const int *versions, int n, const 
 	json_write_string(out, model);
 	write_versions(out, versions, n, "\"");
 	strbuf_addf(out,
-		",\"platform\":\"gatecast\",\"inputs\":[{\"name\":\"input\",\"datatype\":\"FP64\",\"shape\":[-1,-1,%d]}"
-		"],"
-		"\"outputs\":[{\"name\":\"output\",\"datatype\":\"FP64\",\"shape\":[-1,%d,%d]}],\"parameters\":{"
-		"\"context\":%d",
+		",\"platform\":\"gatecast\","
+		"\"inputs\":[{\"name\":\"input\",\"datatype\":\"FP64\",\"shape\":[-1,-1,%d]}],"
+		"\"outputs\":[{\"name\":\"output\",\"datatype\":\"FP64\",\"shape\":[-1,%d,%d]}],"
+		"\"parameters\":{\"context\":%d",
 		p->columns, p->horizon, p->targets, pipeline_context(p));
 	write_names(out, p);
 	strbuf_adds(out, "}}");
