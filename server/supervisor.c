@@ -62,12 +62,13 @@ struct change {
 	const struct slot *slot;
 	struct job_note note;
 	const char *level, *type, *message, *data;
+	char text[48];              /* of data, where it is made here */
+	enum job_status status;     /* where the job goes, if it stops */
 	/* by kind */
 	const char *progress, *metrics;
 	int epoch_number;
 	const void *state;
 	size_t state_len;
-	enum job_status status;
 	const struct model_blobs *blobs;
 	const char *result, *error;
 	int version;
@@ -99,20 +100,38 @@ static enum err write_finish(void *arg, struct store *s, struct error *e)
 	return rc ? rc : note_change(c, s, e);
 }
 
+/* A job that stops without a result goes where the store says: a request to cancel or pause may have come between. */
+static enum err note_stop(struct change *c, struct store *s, struct error *e)
+{
+	static const char *const messages[] = {
+		[JOB_QUEUED] = "the job waits again", [JOB_RUNNING] = "", [JOB_PAUSED] = "paused", [JOB_SUCCEEDED] = "",
+		[JOB_FAILED] = "the training process was lost too often", [JOB_CANCELLED] = "cancelled",
+	};
+	c->message = messages[c->status];
+	snprintf(c->text, sizeof c->text, "{\"status\":\"%s\"}", job_status_name(c->status));
+	c->data = c->text;
+	return note_change(c, s, e);
+}
+
 static enum err write_paused(void *arg, struct store *s, struct error *e)
 {
 	struct change *c = arg;
+	struct job now = { 0 };
 	enum err rc = job_paused(s, c->slot->job, c->slot->epoch, e);
-	return rc ? rc : note_change(c, s, e);
+	if (!rc)
+		rc = job_get(s, c->slot->job, &now, e);
+	if (rc)
+		return rc;
+	c->status = now.status;
+	job_fini(&now);
+	return note_stop(c, s, e);
 }
 
 static enum err write_lost(void *arg, struct store *s, struct error *e)
 {
 	struct change *c = arg;
 	enum err rc = job_lost(s, c->slot->job, c->slot->epoch, MAX_ATTEMPTS, c->error, &c->status, e);
-	if (c->status == JOB_FAILED)
-		c->message = "the training process was lost too often";
-	return rc ? rc : note_change(c, s, e);
+	return rc ? rc : note_stop(c, s, e);
 }
 
 /* ---- children ----------------------------------------------------------- */
@@ -158,13 +177,13 @@ static void free_slot(struct supervisor *v, struct slot *s)
 
 /* Write a change; what the store refuses because the lease is gone ends the child. */
 static enum err commit(struct supervisor *v, struct slot *s, enum err (*write)(void *, struct store *, struct error *),
-                       struct change *c, bool ended)
+                       struct change *c)
 {
 	struct error e;
 	c->slot = s;
 	enum err rc = lane_call(v->settings.writer, write, c, &e);
 	if (!rc)
-		job_note_publish(&c->note, v->settings.events, ended);
+		job_note_publish(&c->note, v->settings.events, job_status_ended(c->status));
 	else
 		log_failure("job_write_failed", &e);
 	return rc;
@@ -182,7 +201,7 @@ static void fail_job(struct supervisor *v, struct slot *s, const struct error *e
 	error_text(e, &text);
 	struct change c = { .level = "error", .type = "status", .message = e->what, .data = "{\"status\":\"failed\"}",
 		.status = JOB_FAILED, .error = text.s };
-	s->lost = commit(v, s, write_finish, &c, true) != ERR_OK;
+	s->lost = commit(v, s, write_finish, &c) != ERR_OK;
 	if (!s->lost) {
 		metrics.jobs_ended[1]++;
 		log_line(LOG_WARN, "job_failed", "job=%s code=%s detail=%s", s->job, err_row(e->code)->label, e->what);
@@ -299,7 +318,7 @@ static void on_epoch(struct supervisor *v, struct slot *s, struct wire_reader *r
 	metrics.training_samples += samples;
 	struct change c = { .level = "info", .type = "metrics", .message = message ? message : "", .data = measured,
 		.progress = progress, .metrics = measured };
-	if (commit(v, s, write_progress, &c, false) == ERR_CONFLICT)
+	if (commit(v, s, write_progress, &c) == ERR_CONFLICT)
 		free_slot(v, s);
 	free(progress);
 	free(measured);
@@ -315,7 +334,7 @@ static void on_checkpoint(struct supervisor *v, struct slot *s, struct wire_read
 	c.metrics = measured;
 	c.state = wire_get_bytes(r, &c.state_len);
 	snprintf(message, sizeof message, "checkpoint after epoch %d", c.epoch_number);
-	enum err rc = commit(v, s, write_checkpoint, &c, false);
+	enum err rc = commit(v, s, write_checkpoint, &c);
 	if (!rc)
 		metrics.training_checkpoint_time = (uint64_t)time(NULL);
 	else if (rc == ERR_CONFLICT)
@@ -363,7 +382,7 @@ static void on_result(struct supervisor *v, struct slot *s, struct wire_reader *
 	struct change c = { .level = "info", .type = "status", .blobs = document && numbers ? &b : NULL, .result = evaluation,
 		.status = cancelled ? JOB_CANCELLED : JOB_SUCCEEDED, .message = cancelled ? "cancelled" : "succeeded",
 		.data = cancelled ? "{\"status\":\"cancelled\"}" : "{\"status\":\"succeeded\"}" };
-	if ((!cancelled && !c.blobs) || r->failed || commit(v, s, write_finish, &c, true)) {
+	if ((!cancelled && !c.blobs) || r->failed || commit(v, s, write_finish, &c)) {
 		end_child(v, s);
 		s->lost = true;
 	} else {
@@ -395,8 +414,8 @@ static void on_failed(struct supervisor *v, struct slot *s, struct wire_reader *
 
 static void on_paused(struct supervisor *v, struct slot *s)
 {
-	struct change c = { .level = "info", .type = "status", .message = "paused", .data = "{\"status\":\"paused\"}" };
-	if (commit(v, s, write_paused, &c, false)) {
+	struct change c = { .level = "info", .type = "status" };
+	if (commit(v, s, write_paused, &c)) {
 		end_child(v, s);
 		s->lost = true;
 	} else {
@@ -435,11 +454,12 @@ static void report_lost(struct supervisor *v, struct slot *s)
 	struct strbuf text;
 	fail(&e, ERR_INTERNAL, "", "the training process ended %d times in a row without a checkpoint or a result", MAX_ATTEMPTS);
 	error_text(&e, &text);
-	struct change c = { .level = "warn", .type = "status", .message = "the training process was lost; the job waits again",
-		.data = NULL, .error = text.s, .status = JOB_QUEUED };
-	enum err rc = commit(v, s, write_lost, &c, false);
+	struct change c = { .level = "warn", .type = "status", .error = text.s };
+	enum err rc = commit(v, s, write_lost, &c);
 	if (!rc || rc == ERR_CONFLICT || rc == ERR_NOT_FOUND) {   /* else: try again in a second */
 		metrics.workers_lost++;
+		if (c.status == JOB_FAILED)
+			metrics.jobs_ended[1]++;
 		log_line(LOG_WARN, "worker_lost", "job=%s status=%s", s->job, job_status_name(c.status));
 		free_slot(v, s);
 	}
