@@ -62,6 +62,7 @@ struct change {
 	const struct slot *slot;
 	struct job_note note;
 	const char *level, *type, *message, *data;
+	bool ended;                 /* the job says no more */
 	/* by kind */
 	const char *progress, *metrics;
 	int epoch_number;
@@ -106,13 +107,24 @@ static enum err write_paused(void *arg, struct store *s, struct error *e)
 	return rc ? rc : note_change(c, s, e);
 }
 
+/* What is told of a lost child, by where its job stands now. */
+static const struct { const char *message, *data; bool ended; } lost[] = {
+	[JOB_QUEUED] = { "the training process was lost; the job waits again", "{\"status\":\"queued\"}", false },
+	[JOB_PAUSED] = { "the training process was lost; the job is paused", "{\"status\":\"paused\"}", false },
+	[JOB_FAILED] = { "the training process was lost too often", "{\"status\":\"failed\"}", true },
+	[JOB_CANCELLED] = { "cancelled", "{\"status\":\"cancelled\"}", true },
+};
+
 static enum err write_lost(void *arg, struct store *s, struct error *e)
 {
 	struct change *c = arg;
 	enum err rc = job_lost(s, c->slot->job, c->slot->epoch, MAX_ATTEMPTS, c->error, &c->status, e);
-	if (c->status == JOB_FAILED)
-		c->message = "the training process was lost too often";
-	return rc ? rc : note_change(c, s, e);
+	if (rc)
+		return rc;
+	c->message = lost[c->status].message;
+	c->data = lost[c->status].data;
+	c->ended = lost[c->status].ended;
+	return note_change(c, s, e);
 }
 
 /* ---- children ----------------------------------------------------------- */
@@ -158,13 +170,13 @@ static void free_slot(struct supervisor *v, struct slot *s)
 
 /* Write a change; what the store refuses because the lease is gone ends the child. */
 static enum err commit(struct supervisor *v, struct slot *s, enum err (*write)(void *, struct store *, struct error *),
-                       struct change *c, bool ended)
+                       struct change *c)
 {
 	struct error e;
 	c->slot = s;
 	enum err rc = lane_call(v->settings.writer, write, c, &e);
 	if (!rc)
-		job_note_publish(&c->note, v->settings.events, ended);
+		job_note_publish(&c->note, v->settings.events, c->ended);
 	else
 		log_failure("job_write_failed", &e);
 	return rc;
@@ -181,8 +193,8 @@ static void fail_job(struct supervisor *v, struct slot *s, const struct error *e
 	struct strbuf text;
 	error_text(e, &text);
 	struct change c = { .level = "error", .type = "status", .message = e->what, .data = "{\"status\":\"failed\"}",
-		.status = JOB_FAILED, .error = text.s };
-	s->lost = commit(v, s, write_finish, &c, true) != ERR_OK;
+		.ended = true, .status = JOB_FAILED, .error = text.s };
+	s->lost = commit(v, s, write_finish, &c) != ERR_OK;
 	if (!s->lost) {
 		metrics.jobs_ended[1]++;
 		log_line(LOG_WARN, "job_failed", "job=%s code=%s detail=%s", s->job, err_row(e->code)->label, e->what);
@@ -203,6 +215,8 @@ static enum err claim(void *arg, struct store *s, struct error *e)
 {
 	struct claimed *c = arg;
 	enum err rc = job_claim(s, LEASE_S, &c->job, e);
+	if (rc == ERR_NOT_FOUND)
+		return ERR_OK;   /* none waits; an error would undo what the claim settled about expired leases */
 	if (rc)
 		return rc;
 	return job_note_add(&c->note, s, c->job.id, "info", "status",
@@ -254,11 +268,10 @@ static bool start_job(struct supervisor *v, struct slot *s)
 	struct claimed c = { 0 };
 	struct error e;
 	enum err rc = lane_call(v->settings.writer, claim, &c, &e);
-	if (rc) {
-		if (rc != ERR_NOT_FOUND)
-			log_failure("job_claim_failed", &e);
+	if (rc)
+		log_failure("job_claim_failed", &e);
+	if (rc || !c.job.id[0])
 		return false;
-	}
 	job_note_publish(&c.note, v->settings.events, false);
 	snprintf(s->job, sizeof s->job, "%s", c.job.id);
 	snprintf(s->model, sizeof s->model, "%s", c.job.model);
@@ -299,7 +312,7 @@ static void on_epoch(struct supervisor *v, struct slot *s, struct wire_reader *r
 	metrics.training_samples += samples;
 	struct change c = { .level = "info", .type = "metrics", .message = message ? message : "", .data = measured,
 		.progress = progress, .metrics = measured };
-	if (commit(v, s, write_progress, &c, false) == ERR_CONFLICT)
+	if (commit(v, s, write_progress, &c) == ERR_CONFLICT)
 		free_slot(v, s);
 	free(progress);
 	free(measured);
@@ -315,7 +328,7 @@ static void on_checkpoint(struct supervisor *v, struct slot *s, struct wire_read
 	c.metrics = measured;
 	c.state = wire_get_bytes(r, &c.state_len);
 	snprintf(message, sizeof message, "checkpoint after epoch %d", c.epoch_number);
-	enum err rc = commit(v, s, write_checkpoint, &c, false);
+	enum err rc = commit(v, s, write_checkpoint, &c);
 	if (!rc)
 		metrics.training_checkpoint_time = (uint64_t)time(NULL);
 	else if (rc == ERR_CONFLICT)
@@ -360,10 +373,11 @@ static void on_result(struct supervisor *v, struct slot *s, struct wire_reader *
 	b.calibration = numbers ? numbers + b.n_weights : NULL;
 	b.n_calibration = calibration / sizeof(float);
 
-	struct change c = { .level = "info", .type = "status", .blobs = document && numbers ? &b : NULL, .result = evaluation,
+	struct change c = { .level = "info", .type = "status", .ended = true,
+		.blobs = document && numbers ? &b : NULL, .result = evaluation,
 		.status = cancelled ? JOB_CANCELLED : JOB_SUCCEEDED, .message = cancelled ? "cancelled" : "succeeded",
 		.data = cancelled ? "{\"status\":\"cancelled\"}" : "{\"status\":\"succeeded\"}" };
-	if ((!cancelled && !c.blobs) || r->failed || commit(v, s, write_finish, &c, true)) {
+	if ((!cancelled && !c.blobs) || r->failed || commit(v, s, write_finish, &c)) {
 		end_child(v, s);
 		s->lost = true;
 	} else {
@@ -396,7 +410,7 @@ static void on_failed(struct supervisor *v, struct slot *s, struct wire_reader *
 static void on_paused(struct supervisor *v, struct slot *s)
 {
 	struct change c = { .level = "info", .type = "status", .message = "paused", .data = "{\"status\":\"paused\"}" };
-	if (commit(v, s, write_paused, &c, false)) {
+	if (commit(v, s, write_paused, &c)) {
 		end_child(v, s);
 		s->lost = true;
 	} else {
@@ -435,11 +449,12 @@ static void report_lost(struct supervisor *v, struct slot *s)
 	struct strbuf text;
 	fail(&e, ERR_INTERNAL, "", "the training process ended %d times in a row without a checkpoint or a result", MAX_ATTEMPTS);
 	error_text(&e, &text);
-	struct change c = { .level = "warn", .type = "status", .message = "the training process was lost; the job waits again",
-		.data = NULL, .error = text.s, .status = JOB_QUEUED };
-	enum err rc = commit(v, s, write_lost, &c, false);
+	struct change c = { .level = "warn", .type = "status", .error = text.s, .status = JOB_QUEUED };
+	enum err rc = commit(v, s, write_lost, &c);
 	if (!rc || rc == ERR_CONFLICT || rc == ERR_NOT_FOUND) {   /* else: try again in a second */
 		metrics.workers_lost++;
+		if (!rc && c.ended)
+			metrics.jobs_ended[c.status == JOB_FAILED ? 1 : 2]++;
 		log_line(LOG_WARN, "worker_lost", "job=%s status=%s", s->job, job_status_name(c.status));
 		free_slot(v, s);
 	}
@@ -487,6 +502,7 @@ static void keep_lease(struct supervisor *v, struct slot *s)
 	if (monotonic_ns() - s->beat_ns < BEAT_NS)
 		return;
 	s->beat_ns = monotonic_ns();
+	pass_requests(v, s);   /* one that was made before this child began woke nobody */
 	if (lane_call(v->settings.writer, heartbeat, s, &e) == ERR_CONFLICT)
 		free_slot(v, s);   /* deleted or taken over: nothing it says counts any more */
 }
