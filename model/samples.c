@@ -50,6 +50,16 @@ static enum err build_pipeline(struct samples *s, const struct recipe *r, const 
 	return pipeline_init(&s->pipeline, target, r->targets, feature, r->features, r->window, r->horizon, f, e);
 }
 
+enum err samples_check(const struct recipe *r, const struct frame *f, size_t rows, struct error *e)
+{
+	struct samples s = { 0 };
+	enum err rc = build_pipeline(&s, r, f, e);
+	if (rc)
+		return rc;
+	s.context = pipeline_context(&s.pipeline);
+	return cut(&s, r, rows) ? ERR_OK : fail_too_few(&s, r, rows, e);
+}
+
 static void copy_series(struct samples *s)
 {
 	const struct pipeline *p = &s->pipeline;

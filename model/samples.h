@@ -27,6 +27,8 @@ struct samples {
 /** ERR_INVALID names the minimum when the rows do not suffice. Nothing of f is kept. */
 enum err samples_init(struct samples *s, const struct recipe *r, const struct frame *f, struct error *e);
 void samples_fini(struct samples *s);   /* zeroed is fine */
+/** What samples_init would refuse for the columns of f or for having that many rows. The rows of f are not looked at. */
+enum err samples_check(const struct recipe *r, const struct frame *f, size_t rows, struct error *e);
 
 /** The context that ends with row `origin`: [context][columns]. */
 const double *samples_context(const struct samples *s, size_t origin);

@@ -109,6 +109,11 @@ static bool allocate(struct trainer *t)
 		&& t->shard_loss && t->order;
 }
 
+enum err trainer_check(const struct recipe *r, const struct frame *f, size_t rows, struct error *e)
+{
+	return samples_check(r, f, rows, e);
+}
+
 enum err trainer_new(const struct recipe *r, const struct frame *f, struct trainer **out, struct error *e)
 {
 	enum err rc;

@@ -24,6 +24,9 @@
 struct trainer;
 struct trainer_ws;     /* one thread's scratch for trainer_shard */
 
+/** Before a job is taken: can a series with the columns of f (whose rows do not matter) and that many rows be trained on? */
+enum err trainer_check(const struct recipe *r, const struct frame *f, size_t rows, struct error *e);
+
 /** Builds the pipeline, splits, fits scalers on the training part, initialises the weights. The frame is copied from,
  *  not kept. Errors: too few rows for window and horizon in a part (names the minimum), unknown columns, … */
 enum err trainer_new(const struct recipe *r, const struct frame *f, struct trainer **out, struct error *e);

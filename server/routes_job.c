@@ -10,6 +10,7 @@
 #include "server/job_note.h"
 #include "server/paging.h"
 #include "server/supervisor.h"
+#include "storage/dataset.h"
 #include "storage/digest.h"
 #include "storage/job_store.h"
 
@@ -55,6 +56,21 @@ static enum err note(struct request *r, struct store *s, const char *job, const 
 	return job_note_add(n, s, job, "info", "status", message, data, e);
 }
 
+/* What the newest version of the dataset alone can tell of a recipe, so that it is said now and not by a failed job. */
+static enum err check_dataset(const struct recipe *recipe, struct store *s, struct error *e)
+{
+	struct dataset_info d = { 0 };
+	struct frame *first_row = NULL;
+	enum err rc = dataset_get(s, recipe->dataset, 0, &d, e);
+	if (!rc)
+		rc = dataset_rows(s, d.id, 0, 1, &first_row, e);
+	if (!rc)
+		rc = trainer_check(recipe, first_row, d.rows, e);
+	frame_free(first_row);
+	dataset_info_fini(&d);
+	return rc;
+}
+
 HANDLER(post_job)
 {
 	struct recipe recipe;
@@ -76,6 +92,10 @@ HANDLER(post_job)
 	const struct job_new in = { .model = recipe.model, .dataset = recipe.dataset, .spec = spec.s, .metadata = metadata,
 		.idempotency_key = r->header[HEADER_IDEMPOTENCY_KEY], .body_sha256 = body_sha256 };
 	rc = job_create(s, &in, (int)r->app->options->max_queued_jobs, &job, &replayed, e);
+	if (rc == ERR_QUOTA)
+		fail(e, rc, "", "%ld jobs are waiting, the most allowed (option --max-queued-jobs)", r->app->options->max_queued_jobs);
+	if (!rc && !replayed)
+		rc = check_dataset(&recipe, s, e);   /* an error undoes the job: this is one transaction */
 	if (!rc && !replayed)
 		rc = note(r, s, job.id, "queued", "{\"status\":\"queued\"}", e);
 	if (rc)

@@ -62,13 +62,13 @@ struct change {
 	const struct slot *slot;
 	struct job_note note;
 	const char *level, *type, *message, *data;
-	bool ended;                 /* the job says no more */
+	char text[48];              /* of data, where it is made here */
+	enum job_status status;     /* where the job goes, if it stops */
 	/* by kind */
 	const char *progress, *metrics;
 	int epoch_number;
 	const void *state;
 	size_t state_len;
-	enum job_status status;
 	const struct model_blobs *blobs;
 	const char *result, *error;
 	int version;
@@ -100,31 +100,38 @@ static enum err write_finish(void *arg, struct store *s, struct error *e)
 	return rc ? rc : note_change(c, s, e);
 }
 
+/* A job that stops without a result goes where the store says: a request to cancel or pause may have come between. */
+static enum err note_stop(struct change *c, struct store *s, struct error *e)
+{
+	static const char *const messages[] = {
+		[JOB_QUEUED] = "the job waits again", [JOB_RUNNING] = "", [JOB_PAUSED] = "paused", [JOB_SUCCEEDED] = "",
+		[JOB_FAILED] = "the training process was lost too often", [JOB_CANCELLED] = "cancelled",
+	};
+	c->message = messages[c->status];
+	snprintf(c->text, sizeof c->text, "{\"status\":\"%s\"}", job_status_name(c->status));
+	c->data = c->text;
+	return note_change(c, s, e);
+}
+
 static enum err write_paused(void *arg, struct store *s, struct error *e)
 {
 	struct change *c = arg;
+	struct job now = { 0 };
 	enum err rc = job_paused(s, c->slot->job, c->slot->epoch, e);
-	return rc ? rc : note_change(c, s, e);
+	if (!rc)
+		rc = job_get(s, c->slot->job, &now, e);
+	if (rc)
+		return rc;
+	c->status = now.status;
+	job_fini(&now);
+	return note_stop(c, s, e);
 }
-
-/* What is told of a lost child, by where its job stands now. */
-static const struct { const char *message, *data; bool ended; } lost[] = {
-	[JOB_QUEUED] = { "the training process was lost; the job waits again", "{\"status\":\"queued\"}", false },
-	[JOB_PAUSED] = { "the training process was lost; the job is paused", "{\"status\":\"paused\"}", false },
-	[JOB_FAILED] = { "the training process was lost too often", "{\"status\":\"failed\"}", true },
-	[JOB_CANCELLED] = { "cancelled", "{\"status\":\"cancelled\"}", true },
-};
 
 static enum err write_lost(void *arg, struct store *s, struct error *e)
 {
 	struct change *c = arg;
 	enum err rc = job_lost(s, c->slot->job, c->slot->epoch, MAX_ATTEMPTS, c->error, &c->status, e);
-	if (rc)
-		return rc;
-	c->message = lost[c->status].message;
-	c->data = lost[c->status].data;
-	c->ended = lost[c->status].ended;
-	return note_change(c, s, e);
+	return rc ? rc : note_stop(c, s, e);
 }
 
 /* ---- children ----------------------------------------------------------- */
@@ -176,7 +183,7 @@ static enum err commit(struct supervisor *v, struct slot *s, enum err (*write)(v
 	c->slot = s;
 	enum err rc = lane_call(v->settings.writer, write, c, &e);
 	if (!rc)
-		job_note_publish(&c->note, v->settings.events, c->ended);
+		job_note_publish(&c->note, v->settings.events, job_status_ended(c->status));
 	else
 		log_failure("job_write_failed", &e);
 	return rc;
@@ -193,7 +200,7 @@ static void fail_job(struct supervisor *v, struct slot *s, const struct error *e
 	struct strbuf text;
 	error_text(e, &text);
 	struct change c = { .level = "error", .type = "status", .message = e->what, .data = "{\"status\":\"failed\"}",
-		.ended = true, .status = JOB_FAILED, .error = text.s };
+		.status = JOB_FAILED, .error = text.s };
 	s->lost = commit(v, s, write_finish, &c) != ERR_OK;
 	if (!s->lost) {
 		metrics.jobs_ended[1]++;
@@ -373,8 +380,7 @@ static void on_result(struct supervisor *v, struct slot *s, struct wire_reader *
 	b.calibration = numbers ? numbers + b.n_weights : NULL;
 	b.n_calibration = calibration / sizeof(float);
 
-	struct change c = { .level = "info", .type = "status", .ended = true,
-		.blobs = document && numbers ? &b : NULL, .result = evaluation,
+	struct change c = { .level = "info", .type = "status", .blobs = document && numbers ? &b : NULL, .result = evaluation,
 		.status = cancelled ? JOB_CANCELLED : JOB_SUCCEEDED, .message = cancelled ? "cancelled" : "succeeded",
 		.data = cancelled ? "{\"status\":\"cancelled\"}" : "{\"status\":\"succeeded\"}" };
 	if ((!cancelled && !c.blobs) || r->failed || commit(v, s, write_finish, &c)) {
@@ -409,7 +415,7 @@ static void on_failed(struct supervisor *v, struct slot *s, struct wire_reader *
 
 static void on_paused(struct supervisor *v, struct slot *s)
 {
-	struct change c = { .level = "info", .type = "status", .message = "paused", .data = "{\"status\":\"paused\"}" };
+	struct change c = { .level = "info", .type = "status" };
 	if (commit(v, s, write_paused, &c)) {
 		end_child(v, s);
 		s->lost = true;
@@ -449,11 +455,11 @@ static void report_lost(struct supervisor *v, struct slot *s)
 	struct strbuf text;
 	fail(&e, ERR_INTERNAL, "", "the training process ended %d times in a row without a checkpoint or a result", MAX_ATTEMPTS);
 	error_text(&e, &text);
-	struct change c = { .level = "warn", .type = "status", .error = text.s, .status = JOB_QUEUED };
+	struct change c = { .level = "warn", .type = "status", .error = text.s };
 	enum err rc = commit(v, s, write_lost, &c);
 	if (!rc || rc == ERR_CONFLICT || rc == ERR_NOT_FOUND) {   /* else: try again in a second */
 		metrics.workers_lost++;
-		if (!rc && c.ended)
+		if (!rc && job_status_ended(c.status))
 			metrics.jobs_ended[c.status == JOB_FAILED ? 1 : 2]++;
 		log_line(LOG_WARN, "worker_lost", "job=%s status=%s", s->job, job_status_name(c.status));
 		free_slot(v, s);

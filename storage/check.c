@@ -78,8 +78,8 @@ enum err store_check(struct store *s, void (*say)(void *arg, const char *line), 
 	if (!rc)
 		rc = check_references(s, &r, e);
 	if (!rc)
-		rc = check_digests(s, "SELECT 'dataset ' || d.name || ' version ' || d.version || ' column ' || c.position"
-			" || ' chunk ' || c.chunk, c.sha256, c.cells"
+		rc = check_digests(s, "SELECT 'dataset ' || d.name || ' version ' || d.version || ' column '"
+			" || c.position || ' chunk ' || c.chunk, c.sha256, c.cells"
 			" FROM dataset_chunk c JOIN dataset d ON d.id = c.dataset_id", &r, e);
 	if (!rc)
 		rc = check_digests(s, "SELECT 'model ' || m.name || ' version ' || v.version, v.sha256, v.document,"

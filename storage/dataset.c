@@ -86,12 +86,14 @@ static enum err put_chunk(struct store *s, int64_t id, int position, size_t chun
 {
 	char sha256[DIGEST_HEX];
 	digest_hex(cells, len, sha256);
-	return db_run(s, "INSERT INTO dataset_chunk (dataset_id, position, chunk, sha256, cells) VALUES (?1, ?2, ?3, ?4, ?5)",
-		DB_VALUES(db_int(id), db_int(position), db_int((int64_t)chunk), db_text(sha256), db_blob(cells, len)), NULL, e);
+	return db_run(s, "INSERT INTO dataset_chunk (dataset_id, position, chunk, sha256, cells)"
+		" VALUES (?1, ?2, ?3, ?4, ?5)",
+		DB_VALUES(db_int(id), db_int(position), db_int((int64_t)chunk), db_text(sha256),
+			db_blob(cells, len)), NULL, e);
 }
 
-static enum err put_text_chunk(struct store *s, int64_t id, const struct frame *f, int position, size_t from, size_t rows,
-		struct error *e)
+static enum err put_text_chunk(struct store *s, int64_t id, const struct frame *f, int position, size_t from,
+		size_t rows, struct error *e)
 {
 	struct strbuf b;
 	strbuf_init(&b, CHUNK_BYTES_MAX);
@@ -142,8 +144,9 @@ static enum err put_row(struct store *s, const char *name, const struct frame *f
 		const char *sha256, int64_t *id, int64_t *version, struct error *e)
 {
 	int64_t got[2];
-	enum err rc = db_ints(s, "INSERT INTO dataset (name, version, rows, date_column, description, sha256, created_at_us)"
-		" VALUES (?1, (SELECT coalesce(max(version), 0) + 1 FROM dataset WHERE name = ?1), ?2, ?3, ?4, ?5, ?6)"
+	enum err rc = db_ints(s, "INSERT INTO dataset (name, version, rows, date_column, description, sha256,"
+		" created_at_us) VALUES (?1, (SELECT coalesce(max(version), 0) + 1 FROM dataset WHERE name = ?1),"
+		" ?2, ?3, ?4, ?5, ?6)"
 		" RETURNING id, version",
 		DB_VALUES(db_text(name), db_int((int64_t)f->rows), db_int(f->date_column), db_text(description),
 			db_text(sha256), db_int(store_now_us())), got, 2, e);
@@ -227,7 +230,8 @@ static enum err read_columns(struct store *s, int64_t id, struct frame *f, struc
 
 static enum err damaged_chunk(int64_t id, int position, size_t chunk, struct error *e)
 {
-	return fail(e, ERR_STORAGE, "", "chunk %zu of column %d of dataset %lld is damaged", chunk, position, (long long)id);
+	return fail(e, ERR_STORAGE, "", "chunk %zu of column %d of dataset %lld is damaged", chunk, position,
+		(long long)id);
 }
 
 /* One chunk and the rows of it that are wanted: chunk rows skip … skip + rows - 1 become frame rows at … */
@@ -329,7 +333,7 @@ static enum err read_column(struct store *s, int64_t id, int position, size_t to
 
 static enum err read_rows(struct store *s, int64_t id, size_t from, size_t limit, struct frame *f, struct error *e)
 {
-	struct shape shape;
+	struct shape shape = { 0 };
 	enum err rc = read_shape(s, id, &shape, e);
 	if (!rc)
 		rc = read_columns(s, id, f, e);

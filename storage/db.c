@@ -65,7 +65,8 @@ static enum err code_of(struct store *s, int rc)
 	}
 }
 
-/* After a failed write or sync the kernel may have dropped the page and will not report it again. Reads change nothing. */
+/* After a failed write or sync the kernel may have dropped the page and will not report it again. Reads change
+ * nothing. */
 static bool io_error_is_final(int rc)
 {
 	return (rc & 0xff) == SQLITE_IOERR && rc != SQLITE_IOERR_READ && rc != SQLITE_IOERR_SHORT_READ;

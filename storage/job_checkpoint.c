@@ -1,5 +1,5 @@
-/* job_checkpoint.c - states to resume a training from. Only the newest two of a job are kept (the second in case the first
- * turns out damaged), and none once it has ended; the rows with their metrics stay as its history. */
+/* job_checkpoint.c - states to resume a training from. Only the newest two of a job are kept (the second in case
+ * the first turns out damaged), and none once it has ended; the rows with their metrics stay as its history. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,8 +61,8 @@ static enum err add(struct store *s, const char *job, int64_t epoch, int epoch_n
 		DB_VALUES(db_text(job), db_int(epoch_number), db_text(metrics), db_text(sha256), db_int(store_now_us()),
 			db_blob(state, len)), NULL, e);
 	if (!rc)
-		rc = db_run(s, "UPDATE job_checkpoint SET state = NULL WHERE job_id = ?1 AND state IS NOT NULL AND id NOT IN"
-			" (SELECT id FROM job_checkpoint WHERE job_id = ?1 ORDER BY id DESC LIMIT 2)",
+		rc = db_run(s, "UPDATE job_checkpoint SET state = NULL WHERE job_id = ?1 AND state IS NOT NULL"
+			" AND id NOT IN (SELECT id FROM job_checkpoint WHERE job_id = ?1 ORDER BY id DESC LIMIT 2)",
 			DB_VALUES(db_text(job)), NULL, e);
 	return rc;
 }
@@ -106,8 +106,9 @@ enum err job_checkpoints(struct store *s, const char *job, int64_t after, int li
 	void *items = NULL;
 	enum err rc = job_row_exists(s, job, e);
 	if (!rc)
-		rc = db_list(s, "SELECT " CHECKPOINT_COLUMNS " FROM job_checkpoint WHERE job_id = ?1 AND id > ?2 ORDER BY id",
-			DB_VALUES(db_text(job), db_int(after)), limit, &checkpoint_kind, &items, n, more, e);
+		rc = db_list(s, "SELECT " CHECKPOINT_COLUMNS " FROM job_checkpoint WHERE job_id = ?1 AND id > ?2"
+			" ORDER BY id", DB_VALUES(db_text(job), db_int(after)), limit, &checkpoint_kind, &items, n,
+			more, e);
 	if (!rc)
 		*out = items;
 	return rc;

@@ -1,8 +1,8 @@
 /* job_store.c - the queue of training jobs: states, leases, fencing. Events are in job_event.c, checkpoints in
  * job_checkpoint.c; the drawing of the states is in job_store.h.
  *
- * A lease is a time of CLOCK_BOOTTIME (it runs on while the machine sleeps and nobody can set it) together with the id of the
- * boot it belongs to. A lease that ran out, or is of another boot, means that the worker is gone. */
+ * A lease is a time of CLOCK_BOOTTIME (it runs on while the machine sleeps and nobody can set it) together with the
+ * id of the boot it belongs to. A lease that ran out, or is of another boot, means that the worker is gone. */
 #include "storage/job_store.h"
 
 #include <assert.h>
@@ -67,8 +67,8 @@ static enum err status_read(sqlite3_stmt *q, int column, enum job_status *out, s
 
 #define JOB_COLUMNS \
 	"id, status, model, dataset, dataset_version, version, coalesce(dataset_id, 0), created_at_us, started_at_us," \
-	" finished_at_us, epoch, attempts, losses, cancel_requested, pause_requested, discard, spec, progress, metrics," \
-	" result, error, metadata"
+	" finished_at_us, epoch, attempts, losses, cancel_requested, pause_requested, discard, spec, progress," \
+	" metrics, result, error, metadata"
 
 void job_fini(struct job *j)
 {
@@ -129,7 +129,8 @@ static enum err no_job(const char *id, struct error *e)
 
 enum err job_get(struct store *s, const char *id, struct job *out, struct error *e)
 {
-	enum err rc = db_get(s, "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1", DB_VALUES(db_text(id)), &job_kind, out, e);
+	enum err rc = db_get(s, "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1", DB_VALUES(db_text(id)), &job_kind,
+		out, e);
 	return rc == ERR_NOT_FOUND ? no_job(id, e) : rc;
 }
 
@@ -158,8 +159,9 @@ void job_list_free(struct job *list, size_t n)
 
 enum err job_counts(struct store *s, int64_t counts[JOB_CANCELLED + 1], struct error *e)
 {
-	return db_ints(s, "SELECT count(*) FILTER (WHERE status = 'queued'), count(*) FILTER (WHERE status = 'running'),"
-		" count(*) FILTER (WHERE status = 'paused'), count(*) FILTER (WHERE status = 'succeeded'),"
+	return db_ints(s, "SELECT count(*) FILTER (WHERE status = 'queued'),"
+		" count(*) FILTER (WHERE status = 'running'), count(*) FILTER (WHERE status = 'paused'),"
+		" count(*) FILTER (WHERE status = 'succeeded'),"
 		" count(*) FILTER (WHERE status = 'failed'), count(*) FILTER (WHERE status = 'cancelled') FROM job",
 		DB_NONE, counts, (int)STATUSES, e);
 }
@@ -269,8 +271,8 @@ static enum err insert(struct store *s, const struct job_new *in, const struct d
 	char id[JOB_ID_MAX + 1];
 	enum err rc = id_next(s, id, e);
 	if (!rc)
-		rc = db_get(s, "INSERT INTO job (id, status, model, dataset, dataset_version, dataset_id, created_at_us,"
-			" idempotency_key, body_sha256, spec, metadata)"
+		rc = db_get(s, "INSERT INTO job (id, status, model, dataset, dataset_version, dataset_id,"
+			" created_at_us, idempotency_key, body_sha256, spec, metadata)"
 			" VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING " JOB_COLUMNS,
 			DB_VALUES(db_text(id), db_text(in->model), db_text(d->name), db_int(d->version), db_int(d->id),
 				db_int(store_now_us()), db_text(in->idempotency_key), db_text(in->body_sha256),
@@ -313,7 +315,7 @@ static int64_t lease_end(int lease_s)
 	return boottime_us() + (int64_t)lease_s * 1000000;
 }
 
-/* An UPDATE of the worker's row; ?1 and ?2 of sql are its id and epoch. Nothing changed: the worker is not the owner. */
+/* An UPDATE of the worker's row; ?1 and ?2 of sql are its id and epoch. Nothing changed: it owns the row no more. */
 static enum err fenced(struct store *s, const char *sql, const struct db_value *v, struct error *e)
 {
 	const char *id = v[0].p;
@@ -358,8 +360,9 @@ static enum err stop_running(struct store *s, const char *id, int64_t epoch, con
 {
 	assert(job_move_allowed(JOB_RUNNING, how->to));
 	int64_t finished_at = job_status_ended(how->to) ? store_now_us() : 0;
-	enum err rc = fenced(s, "UPDATE job SET status = ?3, finished_at_us = ?4, losses = ?5, result = coalesce(?6, result),"
-		" error = coalesce(?7, error), pause_requested = 0, lease_boot = '', lease_until_us = 0" FENCED,
+	enum err rc = fenced(s, "UPDATE job SET status = ?3, finished_at_us = ?4, losses = ?5,"
+		" result = coalesce(?6, result), error = coalesce(?7, error), pause_requested = 0,"
+		" lease_boot = '', lease_until_us = 0" FENCED,
 		DB_VALUES(db_text(id), db_int(epoch), db_text(job_status_name(how->to)), db_int(finished_at),
 			db_int(how->losses), db_text(how->result), db_text(how->error)), e);
 	if (!rc && job_status_ended(how->to))
@@ -498,12 +501,14 @@ static enum err publish(struct store *s, const char *id, const struct model_blob
 	rc = model_put(s, j.model, blobs, id, version, e);
 	job_fini(&j);
 	if (!rc)
-		rc = db_run(s, "UPDATE job SET version = ?2 WHERE id = ?1", DB_VALUES(db_text(id), db_int(*version)), NULL, e);
+		rc = db_run(s, "UPDATE job SET version = ?2 WHERE id = ?1", DB_VALUES(db_text(id), db_int(*version)),
+			NULL, e);
 	return rc;
 }
 
 enum err job_finish(struct store *s, const char *id, int64_t epoch, enum job_status status,
-		const struct model_blobs *blobs, const char *result, const char *error_json, int *version, struct error *e)
+		const struct model_blobs *blobs, const char *result, const char *error_json, int *version,
+		struct error *e)
 {
 	assert(job_status_ended(status));
 	int published = 0;
@@ -551,7 +556,8 @@ static enum err request(struct store *s, const char *sql, const struct db_value 
 enum err job_request_cancel(struct store *s, const char *id, bool discard, struct job *out, struct error *e)
 {
 	return request(s, "UPDATE job SET status = CASE status WHEN 'running' THEN 'running' ELSE 'cancelled' END,"
-		" finished_at_us = CASE status WHEN 'running' THEN 0 ELSE ?2 END, cancel_requested = 1, discard = ?3" NOT_ENDED,
+		" finished_at_us = CASE status WHEN 'running' THEN 0 ELSE ?2 END, cancel_requested = 1,"
+		" discard = ?3" NOT_ENDED,
 		DB_VALUES(db_text(id), db_int(store_now_us()), db_int(discard)), out, e);
 }
 

@@ -111,8 +111,8 @@ enum err key_add(struct store *s, const char *name, unsigned scopes, char text[K
 	random_hex(id, ID_BYTES);
 	random_hex(secret, SECRET_BYTES);
 	digest_hex(secret, strlen(secret), sha256);
-	rc = db_get(s, "INSERT INTO api_key (id, name, scopes, secret_sha256, created_at_us) VALUES (?1, ?2, ?3, ?4, ?5)"
-		" RETURNING id, name, scopes, created_at_us, revoked_at_us",
+	rc = db_get(s, "INSERT INTO api_key (id, name, scopes, secret_sha256, created_at_us)"
+		" VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id, name, scopes, created_at_us, revoked_at_us",
 		DB_VALUES(db_text(id), db_text(name), db_int(scopes), db_text(sha256), db_int(store_now_us())),
 		&key_kind, out, e);
 	if (!rc)
@@ -134,8 +134,9 @@ enum err key_list(struct store *s, struct key_info **out, size_t *n, struct erro
 enum err key_revoke(struct store *s, const char *id, struct error *e)
 {
 	int changed = 0;
-	enum err rc = db_run(s, "UPDATE api_key SET revoked_at_us = CASE revoked_at_us WHEN 0 THEN ?2 ELSE revoked_at_us END"
-		" WHERE id = ?1", DB_VALUES(db_text(id), db_int(store_now_us())), &changed, e);
+	enum err rc = db_run(s, "UPDATE api_key"
+		" SET revoked_at_us = CASE revoked_at_us WHEN 0 THEN ?2 ELSE revoked_at_us END WHERE id = ?1",
+		DB_VALUES(db_text(id), db_int(store_now_us())), &changed, e);
 	if (!rc && !changed)
 		rc = fail(e, ERR_NOT_FOUND, "", "there is no key \"%s\"", id);
 	return rc;
@@ -203,7 +204,9 @@ static enum err refused(struct error *e)
 
 enum err key_ring_check(const struct key_ring *r, const char *text, unsigned *scopes, struct error *e)
 {
-	static const struct ring_key nobody = { .sha256 = "0000000000000000000000000000000000000000000000000000000000000000" };
+	static const struct ring_key nobody = {
+		.sha256 = "0000000000000000000000000000000000000000000000000000000000000000",
+	};
 	char id[sizeof nobody.id], sha256[DIGEST_HEX];
 	size_t prefix = strlen(PREFIX), len = strnlen(text, KEY_TEXT_MAX);
 	const char *dot = memchr(text, '.', len);

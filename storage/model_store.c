@@ -161,10 +161,10 @@ static enum err publish(struct store *s, const char *name, const struct model_bl
 	if (!rc)
 		rc = next_version(s, name, &id, version, e);
 	if (!rc)
-		rc = db_run(s, "INSERT INTO model_version (model_id, version, job, sha256, created_at_us, document, evaluation,"
-			" weights, calibration) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-			DB_VALUES(db_int(id), db_int(*version), db_text(job ? job : ""), db_text(sha256), db_int(store_now_us()),
-				db_text(b->document), db_text(b->evaluation),
+		rc = db_run(s, "INSERT INTO model_version (model_id, version, job, sha256, created_at_us, document,"
+			" evaluation, weights, calibration) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+			DB_VALUES(db_int(id), db_int(*version), db_text(job ? job : ""), db_text(sha256),
+				db_int(store_now_us()), db_text(b->document), db_text(b->evaluation),
 				db_blob(b->weights, b->n_weights * sizeof *b->weights),
 				db_blob(b->calibration, b->n_calibration * sizeof *b->calibration)), NULL, e);
 	if (!rc)

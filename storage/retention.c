@@ -14,5 +14,6 @@ enum err retention_apply(struct store *s, struct error *e)
 	return db_run(s,
 		"UPDATE job_checkpoint SET state = NULL WHERE state IS NOT NULL"
 		" AND job_id IN (SELECT id FROM job WHERE status IN ('succeeded', 'failed', 'cancelled')"
-		"                AND id IN (SELECT job_id FROM job_checkpoint WHERE state IS NOT NULL))", DB_NONE, NULL, e);
+		"                AND id IN (SELECT job_id FROM job_checkpoint WHERE state IS NOT NULL))",
+		DB_NONE, NULL, e);
 }

@@ -1,6 +1,6 @@
 /* schema.c - the tables and how older files become this version. docs/formats/database.md explains each table.
  *
- *   file of version v ─► copy PATH.v{v}.bak, verified ─► [ BEGIN, steps[v], user_version = v + 1, COMMIT ] … ─► version n
+ *   file of version v ─► copy PATH.v{v}.bak, verified ─► [ BEGIN, steps[v], user_version = v + 1, COMMIT ] … ─► n
  *
  * A crash between two steps leaves a whole database of the version between, and the next start goes on from there. */
 #include "storage/schema.h"
@@ -148,7 +148,8 @@ static enum err refuse_foreign(struct store *s, const struct identity *id, int n
 	if (id->tables > 0 && id->application_id != SCHEMA_APPLICATION_ID)
 		return fail(e, ERR_STORAGE, "", "%s is a SQLite database, but not one of gatecast", s->path);
 	if (id->version > newest)
-		return fail(e, ERR_STORAGE, "", "%s has schema version %lld and this build knows %d: use a newer gatecast",
+		return fail(e, ERR_STORAGE, "",
+			"%s has schema version %lld and this build knows %d: use a newer gatecast",
 			s->path, (long long)id->version, newest);
 	return ERR_OK;
 }

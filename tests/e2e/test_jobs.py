@@ -203,9 +203,10 @@ def test_idempotency(server):
     first = server.post("/v1/jobs", job_body(model="once"), headers=key).expect(202).json
     again = server.post("/v1/jobs", job_body(model="once"), headers=key).expect(202).json
     assert again["id"] == first["id"]
+    server.finished(first["id"], "succeeded")
+    assert server.post("/v1/jobs", job_body(model="once"), headers=key).expect(202).json["id"] == first["id"]
     other = server.post("/v1/jobs", job_body(model="other"), headers=key).expect(422).json
     assert "dempotency" in other["detail"]
-    server.finished(first["id"], "succeeded")
 
 
 def test_idempotency_holds_among_simultaneous_clients(server):
@@ -224,6 +225,19 @@ def test_idempotency_holds_among_simultaneous_clients(server):
     server.finished(ids[0], "succeeded")
 
 
+def test_a_refused_job_leaves_nothing(daemon):
+    daemon.post("/v1/jobs", {**job_body(), "window": 400}).expect(422)
+    assert daemon.get("/v1/jobs").expect(200).json["data"] == []
+
+
+def test_a_replay_needs_the_dataset_no_more(daemon):
+    key = {"Idempotency-Key": "gone"}
+    first = daemon.post("/v1/jobs", job_body(), headers=key).expect(202).json["id"]
+    daemon.finished(first, "succeeded")
+    daemon.delete("/v1/datasets/wave").expect(204)
+    assert daemon.post("/v1/jobs", job_body(), headers=key).expect(202).json["id"] == first
+
+
 def test_a_dataset_in_use_stays(daemon):
     job = start_long(daemon)
     daemon.delete("/v1/datasets/wave").expect(409)
@@ -239,6 +253,24 @@ def test_a_dead_worker_costs_an_attempt_not_the_job(daemon):
         os.kill(pid, signal.SIGKILL)
     ended = daemon.finished(job, "succeeded")
     assert ended["progress"]["epoch"] == 60
+
+
+def test_a_job_whose_workers_always_die_fails_and_its_stream_ends(daemon):
+    slow = job_body(epochs=10000, early_stopping={"patience": 0}, batch_size=1)
+    slow.update(window=100, encoder={"hidden_size": 512, "num_layers": 4})       # no epoch in the time that it has
+    job = daemon.post("/v1/jobs", slow).expect(202).json["id"]
+    events = []
+    watcher = threading.Thread(target=lambda: events.extend(read_stream(daemon.address, f"/v1/jobs/{job}/events")))
+    watcher.start()
+    for attempt in range(3):
+        wait_for(lambda: daemon.get(f"/v1/jobs/{job}").json["attempts"] == attempt + 1 and daemon.workers(), "a worker")
+        os.kill(daemon.workers()[0], signal.SIGKILL)
+    failed = daemon.finished(job, "failed")
+    assert failed["error"]["code"] == "internal"
+    watcher.join(PATIENCE)
+    assert not watcher.is_alive()
+    assert [e[2]["data"]["status"] for e in events if e[2]["type"] == "status"] == \
+        ["queued", "running", "queued", "running", "queued", "running", "failed"]
 
 
 def test_labels_and_versions(daemon):

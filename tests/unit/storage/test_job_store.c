@@ -73,19 +73,33 @@ static enum err act(struct fixture *f, enum action a, const char *id, int64_t ep
 #define NO ERR_CONFLICT
 
 /* What each action comes to in each status: the error, or the next status. */
+/* cancel, pause, resume, finish,
+ * paused, lost, recover, claim */
 static const struct { enum err rc; enum job_status to; } act_cases[6][ACTIONS] = {
-	[JOB_QUEUED] = { { 0, JOB_CANCELLED }, { 0, JOB_PAUSED }, { 0, JOB_QUEUED }, { NO, JOB_QUEUED }, { NO, JOB_QUEUED },
-		{ NO, JOB_QUEUED }, { 0, JOB_QUEUED }, { 0, JOB_RUNNING } },
-	[JOB_RUNNING] = { { 0, JOB_RUNNING }, { 0, JOB_RUNNING }, { 0, JOB_RUNNING }, { 0, JOB_SUCCEEDED }, { 0, JOB_QUEUED },
-		{ 0, JOB_QUEUED }, { 0, JOB_QUEUED }, { ERR_NOT_FOUND, JOB_RUNNING } },
-	[JOB_PAUSED] = { { 0, JOB_CANCELLED }, { 0, JOB_PAUSED }, { 0, JOB_QUEUED }, { NO, JOB_PAUSED }, { NO, JOB_PAUSED },
-		{ NO, JOB_PAUSED }, { 0, JOB_PAUSED }, { ERR_NOT_FOUND, JOB_PAUSED } },
-	[JOB_SUCCEEDED] = { { NO, JOB_SUCCEEDED }, { NO, JOB_SUCCEEDED }, { NO, JOB_SUCCEEDED }, { NO, JOB_SUCCEEDED },
-		{ NO, JOB_SUCCEEDED }, { NO, JOB_SUCCEEDED }, { 0, JOB_SUCCEEDED }, { ERR_NOT_FOUND, JOB_SUCCEEDED } },
-	[JOB_FAILED] = { { NO, JOB_FAILED }, { NO, JOB_FAILED }, { NO, JOB_FAILED }, { NO, JOB_FAILED }, { NO, JOB_FAILED },
-		{ NO, JOB_FAILED }, { 0, JOB_FAILED }, { ERR_NOT_FOUND, JOB_FAILED } },
-	[JOB_CANCELLED] = { { NO, JOB_CANCELLED }, { NO, JOB_CANCELLED }, { NO, JOB_CANCELLED }, { NO, JOB_CANCELLED },
-		{ NO, JOB_CANCELLED }, { NO, JOB_CANCELLED }, { 0, JOB_CANCELLED }, { ERR_NOT_FOUND, JOB_CANCELLED } },
+	[JOB_QUEUED] = {
+		{ 0, JOB_CANCELLED }, { 0, JOB_PAUSED }, { 0, JOB_QUEUED }, { NO, JOB_QUEUED },
+		{ NO, JOB_QUEUED }, { NO, JOB_QUEUED }, { 0, JOB_QUEUED }, { 0, JOB_RUNNING },
+	},
+	[JOB_RUNNING] = {
+		{ 0, JOB_RUNNING }, { 0, JOB_RUNNING }, { 0, JOB_RUNNING }, { 0, JOB_SUCCEEDED },
+		{ 0, JOB_QUEUED }, { 0, JOB_QUEUED }, { 0, JOB_QUEUED }, { ERR_NOT_FOUND, JOB_RUNNING },
+	},
+	[JOB_PAUSED] = {
+		{ 0, JOB_CANCELLED }, { 0, JOB_PAUSED }, { 0, JOB_QUEUED }, { NO, JOB_PAUSED },
+		{ NO, JOB_PAUSED }, { NO, JOB_PAUSED }, { 0, JOB_PAUSED }, { ERR_NOT_FOUND, JOB_PAUSED },
+	},
+	[JOB_SUCCEEDED] = {
+		{ NO, JOB_SUCCEEDED }, { NO, JOB_SUCCEEDED }, { NO, JOB_SUCCEEDED }, { NO, JOB_SUCCEEDED },
+		{ NO, JOB_SUCCEEDED }, { NO, JOB_SUCCEEDED }, { 0, JOB_SUCCEEDED }, { ERR_NOT_FOUND, JOB_SUCCEEDED },
+	},
+	[JOB_FAILED] = {
+		{ NO, JOB_FAILED }, { NO, JOB_FAILED }, { NO, JOB_FAILED }, { NO, JOB_FAILED },
+		{ NO, JOB_FAILED }, { NO, JOB_FAILED }, { 0, JOB_FAILED }, { ERR_NOT_FOUND, JOB_FAILED },
+	},
+	[JOB_CANCELLED] = {
+		{ NO, JOB_CANCELLED }, { NO, JOB_CANCELLED }, { NO, JOB_CANCELLED }, { NO, JOB_CANCELLED },
+		{ NO, JOB_CANCELLED }, { NO, JOB_CANCELLED }, { 0, JOB_CANCELLED }, { ERR_NOT_FOUND, JOB_CANCELLED },
+	},
 };
 
 START_TEST(all_actions)
@@ -229,7 +243,8 @@ START_TEST(ids_rise)
 	put_dataset(&f, "d", 3);
 	for (int i = 0; i < 200; i++) {
 		if (i == 100)
-			fixture_sql(&f, "UPDATE job SET id = 'job_zyyyyyyyyyyyyyyyyyyyyyzz' WHERE id = (SELECT max(id) FROM job)");
+			fixture_sql(&f, "UPDATE job SET id = 'job_zyyyyyyyyyyyyyyyyyyyyyzz'"
+				" WHERE id = (SELECT max(id) FROM job)");
 		put_job(&f, "d", id);
 		ck_assert_str_gt(id, last);
 		memcpy(last, id, sizeof last);
@@ -305,7 +320,8 @@ START_TEST(old_epochs_change_nothing)
 	ck_assert(after.status == JOB_RUNNING && after.epoch == epoch && !after.error && !after.result);
 	ck_assert_str_eq(after.progress, before.progress);
 	ck_assert_str_eq(after.metrics, before.metrics);
-	ck_assert_int_eq(fixture_int(&f, "SELECT (SELECT count(*) FROM model) + (SELECT count(*) FROM job_checkpoint)"), 0);
+	ck_assert_int_eq(fixture_int(&f, "SELECT (SELECT count(*) FROM model)"
+		" + (SELECT count(*) FROM job_checkpoint)"), 0);
 	job_fini(&before);
 	job_fini(&after);
 	ck_err(ERR_NOT_FOUND, job_heartbeat(f.s, "job_none", 1, 9, &f.e));
@@ -423,7 +439,8 @@ START_TEST(checkpoints)
 	int64_t epoch = bring_to(&f, JOB_RUNNING, id);
 	ck_err(ERR_NOT_FOUND, job_checkpoint_latest(f.s, id, &c, &f.e));
 	for (int i = 1; i <= 4; i++)
-		ck_ok(&f, job_checkpoint_add(f.s, id, epoch, i, i > 1 ? "{\"loss\":1}" : NULL, "state" + i % 4, 3, &f.e));
+		ck_ok(&f, job_checkpoint_add(f.s, id, epoch, i, i > 1 ? "{\"loss\":1}" : NULL,
+			&"state"[i % 4], 3, &f.e));
 	ck_ok(&f, job_checkpoint_latest(f.s, id, &c, &f.e));
 	ck_assert(c.epoch_number == 4 && c.len == 3 && !memcmp(c.state, "sta", 3) && !strcmp(c.job, id));
 	job_checkpoint_fini(&c);

@@ -315,7 +315,8 @@ static const struct { const char *what, *sql; } damages[] = {
 	{ "document", "UPDATE model_version SET document = '{}'" },
 	{ "cells", "UPDATE dataset_chunk SET cells = zeroblob(length(cells)) WHERE position = 1" },
 	{ "state", "UPDATE job_checkpoint SET state = x'00'" },
-	{ "reference", "PRAGMA foreign_keys = OFF; DELETE FROM dataset_column; UPDATE dataset_chunk SET dataset_id = 77" },
+	{ "reference", "PRAGMA foreign_keys = OFF; DELETE FROM dataset_column;"
+		" UPDATE dataset_chunk SET dataset_id = 77" },
 };
 
 START_TEST(check_finds_damage)

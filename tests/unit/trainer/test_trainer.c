@@ -256,6 +256,48 @@ START_TEST(threads_do_not_change_a_bit)
 }
 END_TEST
 
+START_TEST(a_step_uses_the_mean_over_all_its_shards)
+{
+	struct recipe r;
+	struct trainer_ws *w = NULL;
+	fixture_recipe(&r);
+	r.clip_norm = 0;
+	r.batch_size = 75;
+	struct trainer *t = fixture_trainer(&r, fixture_sine(400, 0.2));
+	size_t weights = t->plan.weights;
+	double *sum = calloc(weights, sizeof *sum), loss = 0;
+	ck_assert_int_eq(trainer_ws_new(t, &w, NULL), ERR_OK);
+	trainer_begin_epoch(t);
+	ck_assert_int_eq(trainer_begin_step(t), 5);
+	for (int s = 4; s >= 0; s--) {
+		trainer_shard(t, s, w);
+		loss += t->shard_loss[s];
+		for (size_t i = 0; i < weights; i++)
+			sum[i] += (double)t->gradient[(size_t)s * weights + i];
+	}
+	/* The gradient of the mean: nudge one weight and see the summed loss move by 75 rows x 4 steps times as much. */
+	size_t at = weights - 1;
+	double nudge = 1e-2, moved = 0;
+	t->now.weights[at] += (float)nudge;
+	for (int s = 0; s < 5; s++) {
+		trainer_shard(t, s, w);
+		moved += t->shard_loss[s];
+	}
+	t->now.weights[at] -= (float)nudge;
+	ck_assert(fabs((moved - loss) / nudge / (75 * 4) - sum[at]) <= 0.02);   /* a parabola's slope, half a nudge on */
+	ck_assert(fabs(sum[at]) > 1e-4);
+	for (int s = 0; s < 5; s++)
+		trainer_shard(t, s, w);
+	ck_assert_int_eq(trainer_end_step(t, NULL), ERR_OK);
+	ck_assert(fabs(t->pass.loss - loss) <= 1e-3 * loss);
+	for (size_t i = 0; i < weights; i++)
+		ck_assert(fabs((double)t->gradient[i] - sum[i]) <= 1e-5 + 1e-4 * fabs(sum[i]));
+	free(sum);
+	trainer_ws_free(w);
+	trainer_free(t);
+}
+END_TEST
+
 START_TEST(seeds_change_the_weights)
 {
 	struct recipe r;
@@ -337,6 +379,7 @@ int main(void)
 	tcase_add_test(c, quantiles_cover);
 	tcase_add_test(c, targets_share_a_model);
 	tcase_add_test(c, threads_do_not_change_a_bit);
+	tcase_add_test(c, a_step_uses_the_mean_over_all_its_shards);
 	tcase_add_test(c, seeds_change_the_weights);
 	tcase_add_test(c, the_best_epoch_is_kept_and_stops_the_rest);
 	tcase_add_test(c, nothing_is_published_before_the_first_epoch);
