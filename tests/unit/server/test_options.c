@@ -182,7 +182,7 @@ START_TEST(number_limits)
 }
 END_TEST
 
-START_TEST(text)
+START_TEST(text_option)
 {
 	struct options o;
 	char option[96];
@@ -247,7 +247,7 @@ static void in_help(const char *help, const char *name, const char *variable)
 	ck_assert_msg(strstr(help, bracketed) != NULL, "%s is not in:\n%s", bracketed, help);
 }
 
-START_TEST(help)
+START_TEST(help_of_command)
 {
 	static char help[65536];
 	const char *command = needed[_i].command;
@@ -327,10 +327,10 @@ int main(void)
 	tcase_set_timeout(c, 120);
 	tcase_add_loop_test(c, number, 0, COUNT(numbers));
 	tcase_add_loop_test(c, number_limits, 0, COUNT(numbers));
-	tcase_add_loop_test(c, text, 0, COUNT(texts));
+	tcase_add_loop_test(c, text_option, 0, COUNT(texts));
 	tcase_add_loop_test(c, flag, 0, COUNT(flags));
 	tcase_add_test(c, level);
-	tcase_add_loop_test(c, help, 0, COUNT(needed));
+	tcase_add_loop_test(c, help_of_command, 0, COUNT(needed));
 	tcase_add_loop_test(c, usage, 0, COUNT(usages));
 	tcase_add_test(c, arguments);
 	suite_add_tcase(suite, c);
