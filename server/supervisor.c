@@ -222,6 +222,8 @@ static enum err claim(void *arg, struct store *s, struct error *e)
 {
 	struct claimed *c = arg;
 	enum err rc = job_claim(s, LEASE_S, &c->job, e);
+	if (rc == ERR_NOT_FOUND)
+		return ERR_OK;   /* none waits; an error would undo what the claim settled about expired leases */
 	if (rc)
 		return rc;
 	return job_note_add(&c->note, s, c->job.id, "info", "status",
@@ -273,11 +275,10 @@ static bool start_job(struct supervisor *v, struct slot *s)
 	struct claimed c = { 0 };
 	struct error e;
 	enum err rc = lane_call(v->settings.writer, claim, &c, &e);
-	if (rc) {
-		if (rc != ERR_NOT_FOUND)
-			log_failure("job_claim_failed", &e);
+	if (rc)
+		log_failure("job_claim_failed", &e);
+	if (rc || !c.job.id[0])
 		return false;
-	}
 	job_note_publish(&c.note, v->settings.events, false);
 	snprintf(s->job, sizeof s->job, "%s", c.job.id);
 	snprintf(s->model, sizeof s->model, "%s", c.job.model);
@@ -379,7 +380,8 @@ static void on_result(struct supervisor *v, struct slot *s, struct wire_reader *
 	b.calibration = numbers ? numbers + b.n_weights : NULL;
 	b.n_calibration = calibration / sizeof(float);
 
-	struct change c = { .level = "info", .type = "status", .blobs = document && numbers ? &b : NULL, .result = evaluation,
+	struct change c = { .level = "info", .type = "status",
+		.blobs = document && numbers ? &b : NULL, .result = evaluation,
 		.status = cancelled ? JOB_CANCELLED : JOB_SUCCEEDED, .message = cancelled ? "cancelled" : "succeeded",
 		.data = cancelled ? "{\"status\":\"cancelled\"}" : "{\"status\":\"succeeded\"}" };
 	if ((!cancelled && !c.blobs) || r->failed || commit(v, s, write_finish, &c)) {
@@ -458,8 +460,8 @@ static void report_lost(struct supervisor *v, struct slot *s)
 	enum err rc = commit(v, s, write_lost, &c);
 	if (!rc || rc == ERR_CONFLICT || rc == ERR_NOT_FOUND) {   /* else: try again in a second */
 		metrics.workers_lost++;
-		if (c.status == JOB_FAILED)
-			metrics.jobs_ended[1]++;
+		if (!rc && job_status_ended(c.status))
+			metrics.jobs_ended[c.status == JOB_FAILED ? 1 : 2]++;
 		log_line(LOG_WARN, "worker_lost", "job=%s status=%s", s->job, job_status_name(c.status));
 		free_slot(v, s);
 	}
@@ -507,6 +509,7 @@ static void keep_lease(struct supervisor *v, struct slot *s)
 	if (monotonic_ns() - s->beat_ns < BEAT_NS)
 		return;
 	s->beat_ns = monotonic_ns();
+	pass_requests(v, s);   /* one that was made before this child began woke nobody */
 	if (lane_call(v->settings.writer, heartbeat, s, &e) == ERR_CONFLICT)
 		free_slot(v, s);   /* deleted or taken over: nothing it says counts any more */
 }
