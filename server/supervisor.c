@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,6 +52,7 @@ struct supervisor {
 	struct slot *slot;
 	pthread_t thread;
 	int wake_fd;
+	int64_t look_ns;            /* when to look into the queue next: at news, else now and then for leases that ran out */
 	_Atomic bool stopping;
 	_Atomic int running;
 };
@@ -173,6 +175,7 @@ static void free_slot(struct supervisor *v, struct slot *s)
 {
 	end_child(v, s);
 	*s = (struct slot){ 0 };
+	v->look_ns = 0;
 }
 
 /* Write a change; what the store refuses because the lease is gone ends the child. */
@@ -242,6 +245,7 @@ static enum err fetch(void *arg, struct store *s, struct error *e)
 
 static enum err start_child(struct supervisor *v, struct slot *s, struct claimed *c, struct error *e)
 {
+	static const struct timeval patience = { .tv_sec = LEASE_S };
 	int pair[2];
 	struct strbuf start;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
@@ -253,6 +257,7 @@ static enum err start_child(struct supervisor *v, struct slot *s, struct claimed
 		return fail(e, ERR_NOMEM, "", "cannot start a training process: %s", strerror(errno));
 	}
 	s->fd = pair[0];
+	setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);   /* a stopped child stops only itself */
 	s->beat_ns = monotonic_ns();
 	wire_inbox_init(&s->inbox);
 	v->running++;
@@ -275,8 +280,10 @@ static bool start_job(struct supervisor *v, struct slot *s)
 	struct claimed c = { 0 };
 	struct error e;
 	enum err rc = lane_call(v->settings.writer, claim, &c, &e);
-	if (rc)
+	if (rc) {
 		log_failure("job_claim_failed", &e);
+		v->look_ns = 0;   /* again in a second */
+	}
 	if (rc || !c.job.id[0])
 		return false;
 	job_note_publish(&c.note, v->settings.events, false);
@@ -516,8 +523,12 @@ static void keep_lease(struct supervisor *v, struct slot *s)
 
 /* ---- the loop ----------------------------------------------------------- */
 
+/* Start what waits while there is a place. Not without a reason: an idle writer lane tidies up. */
 static void fill_slots(struct supervisor *v)
 {
+	if (monotonic_ns() < v->look_ns)
+		return;
+	v->look_ns = monotonic_ns() + LEASE_S * 1000000000LL;
 	for (int i = 0; i < v->settings.workers; i++) {
 		struct slot *s = &v->slot[i];
 		if (!s->pid && !s->lost && !start_job(v, s))
@@ -546,6 +557,8 @@ static void *supervisor_main(void *arg)
 		uint64_t count;
 		if (woken && read(v->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
 			break;
+		if (woken)
+			v->look_ns = 0;
 		for (int i = 0; i < n && !v->stopping; i++) {
 			struct slot *s = &v->slot[i];
 			if (s->pid && fds[i].revents)
