@@ -49,18 +49,18 @@ static void run_model(const struct work *w)
 
 static size_t state_stride(const struct work *w)
 {
-	return (size_t)(w->T + 1) * w->m->hidden + KERNEL_UNITS;
+	return (size_t)(w->T + 1) * w->m->width + KERNEL_UNITS;
 }
 
 /* The first encoder layer alone, as run.c carries it. */
 static void run_layer(const struct work *w)
 {
-	const size_t hidden = (size_t)w->m->hidden, stride = state_stride(w), in = (size_t)w->m->spec.inputs;
+	const size_t hidden = (size_t)w->m->width, stride = state_stride(w), in = (size_t)w->m->spec.inputs;
 
 	for (int row = 0; row < w->batch; row += KERNEL_ROWS)
 		for (int t = 0; t < w->T; t++) {
 			float *h = w->states + row * stride + t * hidden;
-			w->m->kernels->gru(&w->m->encoder[0], &(struct gru_step){
+			w->m->kernels->cell(&w->m->encoder[0][0], &(struct cell_step){
 				.rows = w->batch - row < KERNEL_ROWS ? w->batch - row : KERNEL_ROWS,
 				.x = w->seq[row].x + t * in, .x_stride = (size_t)w->T * in, .h = h, .h_stride = stride,
 				.out = h + hidden, .out_stride = stride, .backward = t % 2,
