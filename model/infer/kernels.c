@@ -205,29 +205,46 @@ static void linear(const struct pack *p, int rows, const float *x, size_t x_stri
 	sweep(LINEAR, 1, &(struct call){ .p = p, .in = p->k, .s = s });
 }
 
-static void cell(const struct cell *c, const struct cell_step *s)
+static struct call cell_call(const struct cell *c, const struct cell_step *s)
 {
-	struct call a = { .p = &c->gates, .in = c->in, .hid = c->hid, .s = *s };
+	return (struct call){ .p = &c->gates, .in = c->in, .hid = c->hid, .s = *s };
+}
 
-	switch (c->form) {
-	case FORM_GRU_RESET_AFTER:
-		sweep(GRU_RESET_AFTER, 3, &a);
-		break;
-	case FORM_GRU_RESET_BEFORE:
-		sweep(GRU_GATES, 2, &a);
-		a.p = &c->candidate;
-		sweep(GRU_CANDIDATE, 1, &a);
-		break;
-	case FORM_LSTM:
-		sweep(LSTM, 4, &a);
-		break;
-	case FORM_RNN_TANH:
-		sweep(RNN_TANH, 1, &a);
-		break;
-	case FORM_RNN_RELU:
-		sweep(RNN_RELU, 1, &a);
-		break;
-	}
+static void gru_reset_after(const struct cell *c, const struct cell_step *s)
+{
+	const struct call a = cell_call(c, s);
+
+	sweep(GRU_RESET_AFTER, 3, &a);
+}
+
+static void gru_reset_before(const struct cell *c, const struct cell_step *s)
+{
+	struct call a = cell_call(c, s);
+
+	sweep(GRU_GATES, 2, &a);
+	a.p = &c->candidate;
+	sweep(GRU_CANDIDATE, 1, &a);
+}
+
+static void lstm(const struct cell *c, const struct cell_step *s)
+{
+	const struct call a = cell_call(c, s);
+
+	sweep(LSTM, 4, &a);
+}
+
+static void rnn_tanh(const struct cell *c, const struct cell_step *s)
+{
+	const struct call a = cell_call(c, s);
+
+	sweep(RNN_TANH, 1, &a);
+}
+
+static void rnn_relu(const struct cell *c, const struct cell_step *s)
+{
+	const struct call a = cell_call(c, s);
+
+	sweep(RNN_RELU, 1, &a);
 }
 
 /* v . tanh(q + k) in units of log2: with -2 log2(e) folded into q and k and
@@ -322,4 +339,7 @@ const struct kernels kernels_avx2 = { "avx2",
 #else
 const struct kernels kernels_c = { "c",
 #endif
-	VF, linear, cell, attend, sigmoid_all, tanh_all };
+	VF, linear,
+	{ [FORM_GRU_RESET_AFTER] = gru_reset_after, [FORM_GRU_RESET_BEFORE] = gru_reset_before, [FORM_LSTM] = lstm,
+	  [FORM_RNN_TANH] = rnn_tanh, [FORM_RNN_RELU] = rnn_relu },
+	attend, sigmoid_all, tanh_all };

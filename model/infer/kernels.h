@@ -39,7 +39,7 @@ struct pack {
  *     GRU, reset before  r z              n            n reads r * h as its state
  *     LSTM               i f g o
  *     RNN                h */
-enum cell_form { FORM_GRU_RESET_AFTER, FORM_GRU_RESET_BEFORE, FORM_LSTM, FORM_RNN_TANH, FORM_RNN_RELU };
+enum cell_form { FORM_GRU_RESET_AFTER, FORM_GRU_RESET_BEFORE, FORM_LSTM, FORM_RNN_TANH, FORM_RNN_RELU, FORM_COUNT };
 
 struct cell {
 	enum cell_form form;
@@ -78,7 +78,7 @@ struct kernels {
 	int width;
 	/* out [rows][panels * width] = W x + bias; x [rows][p->k] */
 	void (*linear)(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride);
-	void (*cell)(const struct cell *c, const struct cell_step *s);
+	void (*cell[FORM_COUNT])(const struct cell *c, const struct cell_step *s);
 	void (*attend)(const struct attend *a);
 	/* In place over n numbers, n a multiple of KERNEL_UNITS: for the tests of the functions in the gates. */
 	void (*sigmoid)(float *x, size_t n);
@@ -99,6 +99,11 @@ const struct kernels *kernels_best(void);
 #define ATTEND_SCALE_IN  (-2.88539008177792681472)   /* -2 log2(e) */
 #define ATTEND_SCALE_V   (2.88539008177792681472)    /*  2 log2(e) */
 #define ATTEND_SCALE_DOT (1.44269504088896340736)    /*  log2(e), over the root of the width */
+
+static inline void kernels_step(const struct kernels *k, const struct cell *c, const struct cell_step *s)
+{
+	k->cell[c->form](c, s);
+}
 
 static inline int kernels_pad(int n)
 {

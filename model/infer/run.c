@@ -190,7 +190,7 @@ static void encode_direction(const struct group *g, const struct infer_model *m,
 		s.h = states + (size_t)(reverse ? t + 2 : t) * width;
 		s.out = states + (size_t)(t + 1) * width;
 		s.backward = i % 2;
-		m->kernels->cell(&m->encoder[layer][reverse], &s);
+		kernels_step(m->kernels, &m->encoder[layer][reverse], &s);
 	}
 }
 
@@ -303,7 +303,7 @@ static void decode_attention(const struct group *g, const struct infer_model *m)
 
 		for (int r = 0; r < g->rows; r++)
 			decode_attend(g, m, query, r, step);
-		k->cell(&m->cell, &(struct cell_step){
+		kernels_step(k, &m->cell, &(struct cell_step){
 			.rows = g->rows, .x = g->input, .x_stride = g->input_stride, .h = h, .h_stride = width,
 			.out = next, .out_stride = width, .c = g->c, .c_stride = width, .z = g->z, .rh = g->rh,
 			.backward = step % 2,

@@ -60,7 +60,7 @@ static void run_layer(const struct work *w)
 	for (int row = 0; row < w->batch; row += KERNEL_ROWS)
 		for (int t = 0; t < w->T; t++) {
 			float *h = w->states + row * stride + t * hidden;
-			w->m->kernels->cell(&w->m->encoder[0][0], &(struct cell_step){
+			kernels_step(w->m->kernels, &w->m->encoder[0][0], &(struct cell_step){
 				.rows = w->batch - row < KERNEL_ROWS ? w->batch - row : KERNEL_ROWS,
 				.x = w->seq[row].x + t * in, .x_stride = (size_t)w->T * in, .h = h, .h_stride = stride,
 				.out = h + hidden, .out_stride = stride, .backward = t % 2,

@@ -104,7 +104,7 @@ static void check_cell(struct rng *r, const struct net_spec *s)
 	for (int rows = 1; rows <= MAX_TILE; rows++) {
 		fill(out, states, GUARD);
 		memcpy(c, before, states * sizeof *c);
-		level->cell(&m->encoder[0][0], &(struct cell_step){
+		kernels_step(level, &m->encoder[0][0], &(struct cell_step){
 			.rows = rows, .x = x, .x_stride = x_stride, .h = h, .h_stride = stride, .out = out,
 			.out_stride = stride, .c = c, .c_stride = stride, .z = z, .rh = rh, .backward = rows % 2,
 		});
