@@ -2,8 +2,10 @@
  * number stands. One block of Philox gives the masks of four units:
  *
  *     key      seed
- *     counter  [0] row in the whole minibatch     [2] RNG_DROPOUT
- *              [1] layer:3 | step:20 | unit/4:9   [3] the training step's key
+ *     counter  [0] row in the whole minibatch       [2] layer/8 << 8 | RNG_DROPOUT
+ *              [1] layer%8:3 | step:20 | unit/4:9   [3] the training step's key
+ *
+ * A Transformer counts its sublayers where others count layers, so there are more than eight.
  *
  * A shard that knows its first row's index therefore draws what the whole
  * minibatch would, on any thread, in any order, and again after a resume. */
