@@ -3,6 +3,7 @@
 
 #include "model/base/rng.h"
 #include "model/nn/network.h"
+#include "model/nn/vector.h"
 
 #include <assert.h>
 
@@ -29,4 +30,10 @@ void dropout_mask(const struct dropout_key *key, double rate, int layer, const s
 			}
 		}
 	}
+}
+
+VECTORISED void dropout_apply(size_t n, const real *x, const real *mask, real *y)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = x[i] * mask[i];
 }

@@ -72,8 +72,6 @@ enum err net_spec_check(const struct net_spec *s, struct error *e)
 		return rc;
 	if (!(s->dropout >= 0 && s->dropout < 1))    /* NaN too */
 		return fail(e, ERR_INVALID, "dropout", "dropout must lie in [0, 1); it is %g", s->dropout);
-	if (s->encoder == ENCODER_TRANSFORMER)
-		return fail(e, ERR_UNSUPPORTED, "encoder", "transformer encoders cannot be trained");
 	net_tensors(s, &table);
 	if (table.count > NET_MAX_WEIGHTS)
 		return fail(e, ERR_INVALID, "hidden", "these sizes make %zu weights; the limit is %u", table.count,

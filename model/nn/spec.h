@@ -133,6 +133,12 @@ static inline bool net_additive(const struct net_spec *s)
 {
 	return s->decoder == DECODER_ATTENTION && s->score == SCORE_ADDITIVE;
 }
+/** Whether what stands behind the encoder begins with the mean of its outputs, not with its final states. The
+ *  attention decoder over a Transformer does: its steps have no state, and the last is no more than another. */
+static inline bool net_summary_is_mean(const struct net_spec *s)
+{
+	return s->decoder == DECODER_MEAN || (s->decoder == DECODER_ATTENTION && s->encoder == ENCODER_TRANSFORMER);
+}
 /** Rows of output.weight: a step's, or those of all steps. */
 static inline int net_head_rows(const struct net_spec *s)
 {

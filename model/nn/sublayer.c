@@ -1,6 +1,7 @@
 /* sublayer.c - see sublayer.h. */
 #include "model/nn/sublayer.h"
 
+#include "model/nn/dropout.h"
 #include "model/nn/vector.h"
 
 void sublayer_tape_take(struct sublayer_tape *t, const struct sublayer *l, size_t rows, int T, struct scratch *s)
@@ -15,12 +16,6 @@ void sublayer_tape_take(struct sublayer_tape *t, const struct sublayer *l, size_
 	t->y = scratch_take(s, n);
 	t->df = scratch_take(s, n);
 	t->dinner = scratch_take(s, n);
-}
-
-VECTORISED static void multiply(size_t n, const real *a, const real *b, real *product)
-{
-	for (size_t i = 0; i < n; i++)
-		product[i] = a[i] * b[i];
 }
 
 VECTORISED static void add(size_t n, const real *restrict x, real *restrict sum)
@@ -57,7 +52,7 @@ void sublayer_forward(const struct sublayer *l, const real *params, const struct
 		layer_norm_forward(&l->norm, params, p->rows, x, &tape->norm, tape->normed);
 	inner_forward(l, params, p, l->norm_first ? tape->normed : x, tape, y);
 	if (mask)
-		multiply(n, y, mask, y);
+		dropout_apply(n, y, mask, y);
 	add(n, x, y);
 	if (!l->norm_first)
 		layer_norm_forward(&l->norm, params, p->rows, y, &tape->norm, y);
@@ -72,7 +67,7 @@ void sublayer_backward(const struct sublayer *l, const real *params, const struc
 	if (!l->norm_first)
 		layer_norm_backward(&l->norm, params, p->rows, &tape->norm, dparams, d);
 	if (mask) {
-		multiply(n, d, mask, tape->df);
+		dropout_apply(n, d, mask, tape->df);
 		df = tape->df;
 	}
 	inner_backward(l, params, p, l->norm_first ? tape->normed : x, df, tape, dparams, tape->dinner);

@@ -4,8 +4,6 @@
 #include "model/nn/dropout.h"
 #include "model/nn/vector.h"
 
-#include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #define EPS 1e-5    /* PyTorch's */
@@ -21,72 +19,48 @@ void transformer_positions(int first, int n, int hid, real *positions)
 	}
 }
 
-/* Where a tensor of the encoder lies. */
-__attribute__((format(printf, 2, 3)))
-static size_t place(const struct tensor_table *t, const char *fmt, ...)
+/* `map` ends where "weight" and "bias" begin: "linear1.", "self_attn.in_proj_". */
+static struct linear map_at(const struct tensor_table *t, const char *part, const char *map)
 {
-	char name[sizeof t->tensor->name];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(name, sizeof name, fmt, ap);
-	va_end(ap);
-	const struct tensor *tensor = tensor_find(t, name);
-	assert(tensor);
-	return tensor->offset;
+	char weight[sizeof t->tensor->name], bias[sizeof t->tensor->name];
+	snprintf(weight, sizeof weight, "%s.%sweight", part, map);
+	snprintf(bias, sizeof bias, "%s.%sbias", part, map);
+	return linear_at(t, weight, bias);
 }
 
-static struct layer_norm norm_at(const struct tensor_table *t, const char *name, int hid)
+/* A norm's two tensors are found as a map's are; its weight has one axis. */
+static struct layer_norm norm_at(const struct tensor_table *t, const char *part, const char *norm)
 {
-	return (struct layer_norm){ .n = hid, .eps = (real)EPS, .w = place(t, "%s.weight", name),
-	                            .b = place(t, "%s.bias", name) };
-}
-
-static struct linear linear_at(const struct tensor_table *t, const char *layer, const char *name, int in, int out)
-{
-	return (struct linear){ .in = in, .out = out, .bias = true, .w = place(t, "%s.%s.weight", layer, name),
-	                        .b = place(t, "%s.%s.bias", layer, name) };
-}
-
-static struct sublayer attention_at(const struct net_spec *s, const struct tensor_table *t, const char *layer)
-{
-	struct multihead m = { .hid = s->hidden, .heads = s->heads, .causal = s->causal };
-	m.in = (struct linear){ .in = s->hidden, .out = 3 * s->hidden, .bias = true };
-	m.in.w = place(t, "%s.self_attn.in_proj_weight", layer);
-	m.in.b = place(t, "%s.self_attn.in_proj_bias", layer);
-	m.out = linear_at(t, layer, "self_attn.out_proj", s->hidden, s->hidden);
-	return (struct sublayer){ .type = SUBLAYER_ATTENTION, .attention = m };
-}
-
-static struct sublayer feedforward_at(const struct net_spec *s, const struct tensor_table *t, const char *layer)
-{
-	struct feedforward f = { .gelu = s->gelu };
-	f.up = linear_at(t, layer, "linear1", s->hidden, s->feedforward);
-	f.down = linear_at(t, layer, "linear2", s->feedforward, s->hidden);
-	return (struct sublayer){ .type = SUBLAYER_FEEDFORWARD, .feedforward = f };
+	struct linear l = map_at(t, part, norm);
+	return (struct layer_norm){ .n = l.out, .eps = (real)EPS, .w = l.w, .b = l.b };
 }
 
 static struct sublayer sublayer_at(const struct net_spec *s, const struct tensor_table *t, int index)
 {
-	char layer[32], norm[48];
-	bool second = index % 2;
+	struct sublayer l = { .type = index % 2 ? SUBLAYER_FEEDFORWARD : SUBLAYER_ATTENTION,
+	                      .norm_first = s->norm_first };
+	char layer[32];
 	snprintf(layer, sizeof layer, "encoder.layers.%d", index / 2);
-	snprintf(norm, sizeof norm, "%s.norm%d", layer, 1 + second);
-	struct sublayer l = second ? feedforward_at(s, t, layer) : attention_at(s, t, layer);
-	l.norm_first = s->norm_first;
-	l.norm = norm_at(t, norm, s->hidden);
+	l.norm = norm_at(t, layer, index % 2 ? "norm2." : "norm1.");
+	if (l.type == SUBLAYER_ATTENTION)
+		l.attention = (struct multihead){ .hid = s->hidden, .heads = s->heads, .causal = s->causal,
+		                                  .in = map_at(t, layer, "self_attn.in_proj_"),
+		                                  .out = map_at(t, layer, "self_attn.out_proj.") };
+	else
+		l.feedforward = (struct feedforward){ .gelu = s->gelu, .up = map_at(t, layer, "linear1."),
+		                                      .down = map_at(t, layer, "linear2.") };
 	return l;
 }
 
-struct transformer transformer_at(const struct net_spec *s, const struct tensor_table *t)
+void transformer_at(const struct net_spec *s, const struct tensor_table *t, struct transformer *f)
 {
-	struct transformer f = { .hid = s->hidden, .sublayers = 2 * s->layers, .norm_first = s->norm_first,
-	                         .dropout = s->dropout };
-	f.embedding = linear_at(t, "encoder", "embedding", s->inputs, s->hidden);
-	for (int k = 0; k < f.sublayers; k++)
-		f.sublayer[k] = sublayer_at(s, t, k);
-	if (f.norm_first)
-		f.norm = norm_at(t, "encoder.norm", s->hidden);
-	return f;
+	*f = (struct transformer){ .hid = s->hidden, .sublayers = 2 * s->layers, .norm_first = s->norm_first,
+	                           .dropout = s->dropout };
+	f->embedding = map_at(t, "encoder", "embedding.");
+	for (int k = 0; k < f->sublayers; k++)
+		f->sublayer[k] = sublayer_at(s, t, k);
+	if (f->norm_first)
+		f->norm = norm_at(t, "encoder", "norm.");
 }
 
 void transformer_tape_take(struct transformer_tape *t, const struct transformer *f, int T, int B, struct scratch *s)
@@ -114,12 +88,6 @@ static void add_positions(const struct packing *p, int hid, const real *position
 			                  y + packing_row(p, t, b) * (size_t)hid);
 }
 
-static void multiply(size_t n, const real *restrict mask, real *restrict y)
-{
-	for (size_t i = 0; i < n; i++)
-		y[i] *= mask[i];
-}
-
 static void embed(const struct transformer *f, const real *params, const struct packing *p, const real *x,
                   const real *mask, struct transformer_tape *tape)
 {
@@ -128,7 +96,7 @@ static void embed(const struct transformer *f, const real *params, const struct 
 	transformer_positions(0, p->T, f->hid, tape->positions);
 	add_positions(p, f->hid, tape->positions, tape->embedded);
 	if (mask)
-		multiply((size_t)p->rows * (size_t)f->hid, mask, tape->embedded);
+		dropout_apply((size_t)p->rows * (size_t)f->hid, tape->embedded, mask, tape->embedded);
 }
 
 static const real *sublayer_input(const struct transformer_tape *tape, int k)
@@ -160,7 +128,7 @@ void transformer_backward(const struct transformer *f, const real *params, const
 		sublayer_backward(&f->sublayer[k], params, p, sublayer_input(tape, k),
 		                  dropped ? tape->mask[k + 1] : NULL, &tape->sublayer[k], dparams, d);
 	if (dropped)
-		multiply((size_t)p->rows * (size_t)f->hid, tape->mask[0], d);
+		dropout_apply((size_t)p->rows * (size_t)f->hid, d, tape->mask[0], d);
 	linear_backward_weights(&f->embedding, p->rows, x, d, dparams);
 	if (dx)
 		linear_backward_input(&f->embedding, params, p->rows, d, 0, dx);

@@ -36,8 +36,8 @@ struct transformer_tape {
 	real *y;                                        /* [rows][hid] */
 };
 
-/** The layers' place in the block, of a spec whose encoder this is. */
-struct transformer transformer_at(const struct net_spec *s, const struct tensor_table *t);
+/** The encoder that a spec of a Transformer says. */
+void transformer_at(const struct net_spec *s, const struct tensor_table *t, struct transformer *f);
 void transformer_tape_take(struct transformer_tape *t, const struct transformer *f, int T, int B, struct scratch *s);
 /** x [rows][in] to tape->y. dropout: NULL where nothing is to be dropped. */
 void transformer_forward(const struct transformer *f, const real *params, const struct packing *p, const real *x,

@@ -38,7 +38,7 @@ static void call_init(struct call *c, const struct net_spec *s, int B, const int
 	*c = (struct call){ .spec = *s, .B = B };
 	memcpy(c->lengths, lengths, (size_t)B * sizeof *lengths);
 	net_tensors(s, &c->table);
-	c->f = transformer_at(s, &c->table);
+	transformer_at(s, &c->table, &c->f);
 	struct scratch measure = { 0 };
 	call_take(c, &measure);
 	c->ws = reals(measure.used);
