@@ -75,7 +75,8 @@ static const struct member decoder_members[] = {
 	END
 };
 static const struct member output_members[] = {
-	{ "type",   KIND_CHOICE, .at = AT(output), .choice = NAMES([OUTPUT_POINT] = "point", [OUTPUT_QUANTILE] = "quantile") },
+	{ "type",   KIND_CHOICE, .at = AT(output),
+	  .choice = NAMES([OUTPUT_POINT] = "point", [OUTPUT_QUANTILE] = "quantile") },
 	{ "levels", KIND_LEVELS, .at = RECIPE(level), .count_at = RECIPE(levels), .max = NET_MAX_LEVELS },
 	END
 };
@@ -185,7 +186,8 @@ static enum err read_flag(const json_t *o, const struct member *m, const char *p
 	if (rc)
 		return rc;
 	if (m->kind == KIND_NEVER)
-		return v ? tree_fail(e, ERR_INVALID, path, m->name, "true is not offered; this release offers false") : ERR_OK;
+		return !v ? ERR_OK
+			: tree_fail(e, ERR_INVALID, path, m->name, "true is not offered; this release offers false");
 	store(d, m->at, &v, sizeof v);
 	return ERR_OK;
 }
@@ -234,7 +236,8 @@ static enum err read_column(const json_t *v, size_t index, const struct member *
 	return fail(e, ERR_INVALID, where, "expected a column's name of 1 to %d bytes", FRAME_NAME_MAX);
 }
 
-static enum err read_columns(const json_t *o, const struct member *m, const char *path, struct draft *d, struct error *e)
+static enum err read_columns(const json_t *o, const struct member *m, const char *path, struct draft *d,
+                             struct error *e)
 {
 	const json_t *v = json_object_get(o, m->name);
 	json_t *names;
@@ -283,8 +286,8 @@ static enum err read_metadata(const json_t *o, const struct member *m, const cha
 		return tree_fail(e, ERR_INVALID, path, m->name, "has more than %d members", METADATA_MAX);
 	json_object_foreach(object, key, v)
 		if (strlen(key) > METADATA_MAX_KEY || !json_is_string(v) || json_string_length(v) > METADATA_MAX_VALUE)
-			return tree_fail(e, ERR_INVALID, "/metadata", key, "expected a string of at most %d bytes, its name at most %d",
-				METADATA_MAX_VALUE, METADATA_MAX_KEY);
+			return tree_fail(e, ERR_INVALID, "/metadata", key,
+				"expected a string of at most %d bytes, its name at most %d", METADATA_MAX_VALUE, METADATA_MAX_KEY);
 	d->metadata = json_dumps(object, JSON_COMPACT);
 	return d->metadata ? ERR_OK : fail_nomem(e);
 }
@@ -337,7 +340,8 @@ static enum err read_members(const json_t *o, const struct member *members, cons
                              struct error *e)
 {
 	enum err rc = ERR_OK;
-	for (void *i = json_object_iter((json_t *)(uintptr_t)o); i && !rc; i = json_object_iter_next((json_t *)(uintptr_t)o, i)) {
+	json_t *object = (json_t *)(uintptr_t)o;   /* jansson's iterators read, but do not say so */
+	for (void *i = json_object_iter(object); i && !rc; i = json_object_iter_next(object, i)) {
 		const char *name = json_object_iter_key(i);
 		const struct member *m = find_member(members, name);
 		rc = m ? read_value(o, m, path, d, e) : unknown_member(members, path, name, e);
@@ -378,8 +382,8 @@ static enum err settle_names(struct recipe *r, struct error *e)
 		return ERR_OK;
 	int n = snprintf(model, sizeof model, "%s-%d", r->dataset, r->horizon);
 	if (n > RECIPE_NAME_MAX)
-		return fail(e, ERR_INVALID, "/model", "is required: a name made of the dataset's would be longer than %d bytes",
-			RECIPE_NAME_MAX);
+		return fail(e, ERR_INVALID, "/model",
+			"is required: a name made of the dataset's would be longer than %d bytes", RECIPE_NAME_MAX);
 	memcpy(r->model, model, (size_t)n + 1);
 	return ERR_OK;
 }
@@ -513,6 +517,7 @@ static void write_members(const struct member *members, const struct draft *d, s
 
 void recipe_render(const struct recipe *r, struct strbuf *out)
 {
-	struct draft d = { .recipe = *r, .loss = (int)r->loss, .output = r->levels > 0 ? OUTPUT_QUANTILE : OUTPUT_POINT };
+	struct draft d = { .recipe = *r, .loss = (int)r->loss };
+	d.output = r->levels > 0 ? OUTPUT_QUANTILE : OUTPUT_POINT;
 	write_members(job_members, &d, out);
 }

@@ -305,8 +305,8 @@ static void read_features(struct reader *r, struct pipeline *p)
 	}
 	p->channels = channels;
 	if (!r->rc && pipeline_context(p) > PIPELINE_MAX_CONTEXT)
-		r->rc = tree_fail(r->e, ERR_INVALID, r->path, "features", "a forecast would need %d rows, the limit is %d",
-			pipeline_context(p), PIPELINE_MAX_CONTEXT);
+		r->rc = tree_fail(r->e, ERR_INVALID, r->path, "features",
+			"a forecast would need %d rows, the limit is %d", pipeline_context(p), PIPELINE_MAX_CONTEXT);
 }
 
 static void read_channels(struct reader *r, struct pipeline *p)
@@ -314,10 +314,12 @@ static void read_channels(struct reader *r, struct pipeline *p)
 	json_t *array = NULL;
 	int n = reader_array(r, "channels", 1, PIPELINE_MAX_CHANNELS, &array);
 	if (!r->rc && n != p->channels)
-		r->rc = tree_fail(r->e, ERR_INVALID, r->path, "channels", "are %d, the features make %d", n, p->channels);
+		r->rc = tree_fail(
+			r->e, ERR_INVALID, r->path, "channels", "are %d, the features make %d", n, p->channels);
 	for (int i = 0; i < n && !r->rc; i++) {
 		struct reader c = reader_item(r, "channels", array, i);
-		p->channel[i].transform = (enum transform)read_choice(&c, "transform", transform_names, COUNT(transform_names));
+		p->channel[i].transform =
+			(enum transform)read_choice(&c, "transform", transform_names, COUNT(transform_names));
 		p->channel[i].anchor = read_int(&c, "anchor", 0, p->targets - 1);
 		p->channel[i].mean = read_number(&c, "mean");
 		p->channel[i].scale = read_positive(&c, "scale");
@@ -372,7 +374,8 @@ static enum err check_fit(const struct document *d, struct error *e)
 	const struct net_spec *s = &d->net;
 	const struct pipeline *p = &d->pipeline;
 	if (s->inputs != p->channels)
-		return fail(e, ERR_INVALID, "/network/inputs", "is %d, the pipeline has %d channels", s->inputs, p->channels);
+		return fail(e, ERR_INVALID, "/network/inputs", "is %d, the pipeline has %d channels", s->inputs,
+			p->channels);
 	if (s->targets != p->targets)
 		return fail(e, ERR_INVALID, "/network/targets", "is %d, the pipeline has %d", s->targets, p->targets);
 	if (s->horizon != p->horizon)
@@ -389,7 +392,8 @@ static enum err read_document(const json_t *tree, struct document *d, struct err
 	char frequency[32] = "";
 	struct reader r = { .o = tree, .e = e };
 	read_int(&r, "format", DOCUMENT_FORMAT, DOCUMENT_FORMAT);
-	snprintf(d->preset, sizeof d->preset, "%s", preset_names[read_choice(&r, "preset", preset_names, COUNT(preset_names))]);
+	snprintf(d->preset, sizeof d->preset, "%s",
+		preset_names[read_choice(&r, "preset", preset_names, COUNT(preset_names))]);
 	read_text(&r, "frequency", frequency, sizeof frequency);
 	if (!r.rc && !frequency_parse(frequency, &d->frequency))
 		r.rc = fail(e, ERR_INVALID, "/frequency", "unknown: \"%s\"", frequency);
@@ -535,8 +539,8 @@ static void write_versions(struct strbuf *out, const int *versions, int n, const
 	strbuf_addc(out, ']');
 }
 
-void model_render(const char *name, int latest, const int *versions, int n, const struct label_view *labels, int n_labels,
-                  int64_t created_at_us, struct strbuf *out)
+void model_render(const char *name, int latest, const int *versions, int n, const struct label_view *labels,
+	int n_labels, int64_t created_at_us, struct strbuf *out)
 {
 	strbuf_adds(out, "{\"name\":");
 	json_write_string(out, name);
@@ -561,7 +565,9 @@ void predict_status_render(const int *versions, int n, struct strbuf *out)
 	strbuf_adds(out, "{\"model_version_status\":[");
 	for (int i = 0; i < n; i++) {
 		comma(out, i);
-		strbuf_addf(out, "{\"version\":\"%d\",\"state\":\"AVAILABLE\",\"status\":{\"error_code\":\"OK\",\"error_message\":\"\"}}",
+		strbuf_addf(out,
+			"{\"version\":\"%d\",\"state\":\"AVAILABLE\","
+			"\"status\":{\"error_code\":\"OK\",\"error_message\":\"\"}}",
 			versions[i]);
 	}
 	strbuf_adds(out, "]}");
@@ -570,8 +576,10 @@ void predict_status_render(const int *versions, int n, struct strbuf *out)
 /* TensorFlow's tensor info: sizes are strings, -1 is any. */
 static void write_tensor_info(struct strbuf *out, const char *name, int steps, int columns)
 {
-	strbuf_addf(out, "{\"%s\":{\"dtype\":\"DT_DOUBLE\",\"tensor_shape\":{\"dim\":[{\"size\":\"-1\",\"name\":\"\"},"
-		"{\"size\":\"%d\",\"name\":\"\"},{\"size\":\"%d\",\"name\":\"\"}],\"unknown_rank\":false},\"name\":\"%s\"}}",
+	strbuf_addf(out,
+		"{\"%s\":{\"dtype\":\"DT_DOUBLE\",\"tensor_shape\":{\"dim\":[{\"size\":\"-1\",\"name\":\"\"},"
+		"{\"size\":\"%d\",\"name\":\"\"},{\"size\":\"%d\",\"name\":\"\"}],\"unknown_rank\":false},"
+		"\"name\":\"%s\"}}",
 		name, steps, columns, name);
 }
 
@@ -579,8 +587,10 @@ void predict_metadata_render(const char *model, int version, const struct pipeli
 {
 	strbuf_adds(out, "{\"model_spec\":{\"name\":");
 	json_write_string(out, model);
-	strbuf_addf(out, ",\"signature_name\":\"\",\"version\":\"%d\"},\"metadata\":{\"signature_def\":{\"signature_def\":"
-		"{\"serving_default\":{\"inputs\":", version);
+	strbuf_addf(out,
+		",\"signature_name\":\"\",\"version\":\"%d\"},\"metadata\":{\"signature_def\":{\"signature_def\":"
+		"{\"serving_default\":{\"inputs\":",
+		version);
 	write_tensor_info(out, "input", -1, p->columns);
 	strbuf_adds(out, ",\"outputs\":");
 	write_tensor_info(out, "output", p->horizon, p->targets);
@@ -592,8 +602,11 @@ void infer_metadata_render(const char *model, const int *versions, int n, const 
 	strbuf_adds(out, "{\"name\":");
 	json_write_string(out, model);
 	write_versions(out, versions, n, "\"");
-	strbuf_addf(out, ",\"platform\":\"gatecast\",\"inputs\":[{\"name\":\"input\",\"datatype\":\"FP64\",\"shape\":[-1,-1,%d]}],"
-		"\"outputs\":[{\"name\":\"output\",\"datatype\":\"FP64\",\"shape\":[-1,%d,%d]}],\"parameters\":{\"context\":%d",
+	strbuf_addf(out,
+		",\"platform\":\"gatecast\","
+		"\"inputs\":[{\"name\":\"input\",\"datatype\":\"FP64\",\"shape\":[-1,-1,%d]}],"
+		"\"outputs\":[{\"name\":\"output\",\"datatype\":\"FP64\",\"shape\":[-1,%d,%d]}],"
+		"\"parameters\":{\"context\":%d",
 		p->columns, p->horizon, p->targets, pipeline_context(p));
 	write_names(out, p);
 	strbuf_adds(out, "}}");
