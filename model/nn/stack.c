@@ -111,7 +111,8 @@ const real *stack_outputs(const struct stack *stack, const struct stack_tape *ta
 static void direction_final(const struct packing *p, int hid, const real *states, real *final, int ld)
 {
 	for (int b = 0; b < p->B; b++)
-		memcpy(final + (size_t)b * (size_t)ld, states + packing_last(p, b) * (size_t)hid, (size_t)hid * sizeof(real));
+		memcpy(final + (size_t)b * (size_t)ld, states + packing_last(p, b) * (size_t)hid,
+		       (size_t)hid * sizeof(real));
 }
 
 void stack_final(const struct stack *stack, const struct packing *p, const struct stack_tape *tape,

@@ -59,7 +59,8 @@ static void run_params(struct run *r, json_t *root)
 	for (int i = 0; i < r->table.n; i++) {
 		const struct tensor *t = &r->table.tensor[i];
 		if (torch_path(t, "params", path))
-			numbers_read(json_object_get(golden_at(root, path), "data"), t->count, r->params + t->offset);
+			numbers_read(json_object_get(golden_at(root, path), "data"), t->count,
+			             r->params + t->offset);
 	}
 }
 
@@ -68,8 +69,9 @@ static void run_init(struct run *r, json_t *root, enum encoder_type type)
 	*r = (struct run){ .T = golden_int(root, "T"), .B = golden_int(root, "B"), .memory = type == ENCODER_LSTM };
 	r->spec = (struct net_spec){
 		.encoder = type, .inputs = golden_int(root, "I"), .hidden = golden_int(root, "H"),
-		.layers = golden_int(root, "layers"), .bias = true, .reset_after = true, .decoder = DECODER_LAST,
-		.bidirectional = json_is_true(golden_at(root, "bidirectional")), .targets = 1, .levels = 1, .horizon = 1,
+		.layers = golden_int(root, "layers"), .bias = true, .reset_after = true,
+		.bidirectional = json_is_true(golden_at(root, "bidirectional")),
+		.decoder = DECODER_LAST, .targets = 1, .levels = 1, .horizon = 1,
 	};
 	int directions = net_directions(&r->spec);
 	ck_assert_int_le(r->spec.layers, MAX_STACK);
@@ -139,7 +141,8 @@ static void run_forward(struct run *r, real *h_n, real *c_n)
 			struct cell_state last = state_of(r, k, d, h_n, c_n);
 			size_t end = (r->rows - (size_t)r->B) * (size_t)hid;
 			rows_move(r, d, c->in, input, c->in, r->own, c->in);
-			cell_forward(c, r->params, &r->packing, r->own, state_of(r, k, d, r->h0, r->c0), &r->tape[k][d]);
+			cell_forward(c, r->params, &r->packing, r->own, state_of(r, k, d, r->h0, r->c0),
+			             &r->tape[k][d]);
 			rows_move(r, d, hid, r->tape[k][d].h, hid, r->outputs[k] + d * hid, r->width);
 			memcpy(last.h, r->tape[k][d].h + end, r->state * sizeof(real));
 			if (last.c)
