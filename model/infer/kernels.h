@@ -31,7 +31,8 @@ struct pack {
 	float *w, *bias;
 };
 
-/* The sums of a layer normalisation's pack, which has no inputs: y = weight * n + bias; the mask is 1 for a unit, 0 behind. */
+/* The sums of a layer normalisation's pack, which has no inputs: y = weight * n + bias; the mask is 1 for a unit,
+ * 0 behind the last. */
 enum norm_sum { NORM_WEIGHT, NORM_BIAS, NORM_MASK, NORM_SUMS };
 
 /* What a cell's products are. Gates that share a product are one pack; the weights over k belong to the input
@@ -86,7 +87,7 @@ struct kernels {
 	void (*attend)(const struct attend *a);
 	/* Layer normalisation of rows of `units` numbers, zero behind them, by a pack of NORM_SUMS; y may be x. */
 	void (*layer_norm)(const struct pack *p, int units, int rows, const float *x, float *y, size_t stride);
-	/* In place over n numbers, n a multiple of KERNEL_UNITS. The first two are for tests of the gates' functions. */
+	/* In place over n numbers, n a multiple of KERNEL_UNITS. The first two let tests see the gates' functions. */
 	void (*sigmoid)(float *x, size_t n);
 	void (*tanh)(float *x, size_t n);
 	void (*relu)(float *x, size_t n);

@@ -105,7 +105,8 @@ static int recurrent_packs(struct infer_model *m, struct pack *all[MAX_PACKS])
 
 static int packs_of(struct infer_model *m, struct pack *all[MAX_PACKS])
 {
-	int n = m->spec.encoder == ENCODER_TRANSFORMER ? transformer_packs(&m->transformer, all) : recurrent_packs(m, all);
+	int n = m->spec.encoder == ENCODER_TRANSFORMER ? transformer_packs(&m->transformer, all)
+	                                               : recurrent_packs(m, all);
 
 	all[n++] = &m->cell.gates;
 	all[n++] = &m->cell.candidate;
@@ -208,7 +209,8 @@ static void model_pack(struct infer_model *m, const struct packer *k)
 		pack_recurrent(m, k);
 	if (s->decoder == DECODER_ATTENTION)
 		pack_attention(m, k);
-	pack_linear(k, &m->output, net_head_rows(s), packer_tensor(k, "output.weight"), packer_tensor(k, "output.bias"), 1);
+	pack_linear(k, &m->output, net_head_rows(s), packer_tensor(k, "output.weight"),
+	            packer_tensor(k, "output.bias"), 1);
 }
 
 enum err infer_model_new_for(const struct kernels *kernels, const struct net_spec *s, const float *params,

@@ -46,11 +46,11 @@ struct group {
 	int rows;
 	float *x;            size_t x_stride;       /* [row][T][inputs] */
 	float *states[2];    size_t state_stride;   /* [row][slot][width], layers take turns */
-	float *c;                                   /* [row][width] cell states of an LSTM: a layer's, then the decoder's */
+	float *c;                                   /* [row][width] an LSTM's: a layer's, then the decoder's */
 	float *keys;         size_t key_stride;     /* [row][T][attention], additive score */
 	float *query;                               /* [row][attention], additive score */
 	float *input;        size_t input_stride;   /* [row][context, previous] */
-	float *h[2];                                /* [row][width] the decoder's, steps take turns; [0]: what a head reads */
+	float *h[2];                                /* [row][width] the decoder's, steps take turns; or [0], a head's */
 	float *z, *rh;                              /* [row][width] */
 	float *y;                                   /* [row][outputs] */
 	float *weights;                             /* [T] of one row */

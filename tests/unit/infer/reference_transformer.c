@@ -39,13 +39,15 @@ double reference_gelu(double x)
 	return x * erfc(-x * M_SQRT1_2) / 2;
 }
 
-/* out [T][units] = W in + b */
-static void linear(const struct work *w, const float *weight, const float *bias, int in, int units, const double *x,
-                   double *out)
+/* out [T][units] = W x + b, by the names of a layer's tensors. */
+static void linear(const struct work *w, int layer, const char *weight, const char *bias, int in, int units,
+                   const double *x, double *out)
 {
+	const float *matrix = layer_tensor(w->n, layer, weight), *vector = layer_tensor(w->n, layer, bias);
+
 	for (int t = 0; t < w->T; t++)
 		for (int u = 0; u < units; u++)
-			out[(size_t)t * units + u] = reference_affine(weight, bias, u, in, x + (size_t)t * in);
+			out[(size_t)t * units + u] = reference_affine(matrix, vector, u, in, x + (size_t)t * in);
 }
 
 static void norm_rows(const struct work *w, const float *weight, const float *bias, const double *x, double *y)
@@ -75,28 +77,23 @@ static void head(struct work *w, int index, int d)
 
 static void attention(struct work *w, int layer)
 {
-	const struct test_network *n = w->n;
-	const int heads = n->spec.heads;
+	const int heads = w->n->spec.heads;
 
-	linear(w, layer_tensor(n, layer, "self_attn.in_proj_weight"), layer_tensor(n, layer, "self_attn.in_proj_bias"),
-	       w->hid, 3 * w->hid, w->in, w->qkv);
+	linear(w, layer, "self_attn.in_proj_weight", "self_attn.in_proj_bias", w->hid, 3 * w->hid, w->in, w->qkv);
 	for (int i = 0; i < heads; i++)
 		head(w, i, w->hid / heads);
-	linear(w, layer_tensor(n, layer, "self_attn.out_proj.weight"), layer_tensor(n, layer, "self_attn.out_proj.bias"),
-	       w->hid, w->hid, w->in, w->sub);
+	linear(w, layer, "self_attn.out_proj.weight", "self_attn.out_proj.bias", w->hid, w->hid, w->in, w->sub);
 }
 
 static void feedforward(struct work *w, int layer)
 {
-	const struct test_network *n = w->n;
-	const int wide = n->spec.feedforward;
+	const struct net_spec *s = &w->n->spec;
+	const int wide = s->feedforward;
 
-	linear(w, layer_tensor(n, layer, "linear1.weight"), layer_tensor(n, layer, "linear1.bias"), w->hid, wide, w->in,
-	       w->wide);
+	linear(w, layer, "linear1.weight", "linear1.bias", w->hid, wide, w->in, w->wide);
 	for (size_t i = 0; i < (size_t)w->T * wide; i++)
-		w->wide[i] = n->spec.gelu ? reference_gelu(w->wide[i]) : fmax(0, w->wide[i]);
-	linear(w, layer_tensor(n, layer, "linear2.weight"), layer_tensor(n, layer, "linear2.bias"), wide, w->hid, w->wide,
-	       w->sub);
+		w->wide[i] = s->gelu ? reference_gelu(w->wide[i]) : fmax(0, w->wide[i]);
+	linear(w, layer, "linear2.weight", "linear2.bias", wide, w->hid, w->wide, w->sub);
 }
 
 static void sublayer(struct work *w, int layer, bool second)
@@ -120,12 +117,15 @@ static void sublayer(struct work *w, int layer, bool second)
 
 static void embed(struct work *w, const double *x)
 {
-	linear(w, test_tensor(w->n, "encoder.embedding.weight"), test_tensor(w->n, "encoder.embedding.bias"),
-	       w->n->spec.inputs, w->hid, x, w->x);
+	const float *weight = test_tensor(w->n, "encoder.embedding.weight");
+	const float *bias = test_tensor(w->n, "encoder.embedding.bias");
+	const int in = w->n->spec.inputs;
+
 	for (int t = 0; t < w->T; t++)
 		for (int j = 0; j < w->hid; j++) {
 			const double angle = t / pow(10000, (double)(j - j % 2) / w->hid);
-			w->x[(size_t)t * w->hid + j] += j % 2 ? cos(angle) : sin(angle);
+			const double embedded = reference_affine(weight, bias, j, in, x + (size_t)t * in);
+			w->x[(size_t)t * w->hid + j] = embedded + (j % 2 ? cos(angle) : sin(angle));
 		}
 }
 
@@ -141,6 +141,7 @@ void reference_transformer(const struct test_network *n, int T, const double *x,
 		sublayer(&w, layer, true);
 	}
 	if (n->spec.norm_first)
-		norm_rows(&w, test_tensor(n, "encoder.norm.weight"), test_tensor(n, "encoder.norm.bias"), states, states);
+		norm_rows(&w, test_tensor(n, "encoder.norm.weight"), test_tensor(n, "encoder.norm.bias"), states,
+		          states);
 	free(block);
 }

@@ -156,9 +156,9 @@ static void reference_gru(const struct reference_cell *g, const double *x, const
 	for (int u = 0; u < g->hid; u++) {
 		const double r = sigmoid(gate_sum(g, 0, u, x, h)), z = sigmoid(gate_sum(g, 1, u, x, h));
 		const int row = 2 * g->hid + u;
-		const double n = g->reset_after
-			? tanh(reference_affine(g->wi, g->bi, row, g->in, x) + r * reference_affine(g->wh, g->bh, row, g->hid, h))
-			: tanh(gate_sum(g, 2, u, x, rh));
+		const double input = reference_affine(g->wi, g->bi, row, g->in, x);
+		const double n = g->reset_after ? tanh(input + r * reference_affine(g->wh, g->bh, row, g->hid, h))
+		                                : tanh(gate_sum(g, 2, u, x, rh));
 		out[u] = (1 - z) * n + z * h[u];
 	}
 	free(rh);
@@ -291,8 +291,10 @@ static void reference_encoder(const struct test_network *n, const float *x, stru
 /* y [rows] = output.weight h + output.bias */
 static void reference_head(const struct test_network *n, const double *h, double *y)
 {
+	const float *weight = test_tensor(n, "output.weight"), *bias = test_tensor(n, "output.bias");
+
 	for (int o = 0; o < net_head_rows(&n->spec); o++)
-		y[o] = reference_affine(test_tensor(n, "output.weight"), test_tensor(n, "output.bias"), o, net_width(&n->spec), h);
+		y[o] = reference_affine(weight, bias, o, net_width(&n->spec), h);
 }
 
 /* Context and weights of the decoder's state h. */

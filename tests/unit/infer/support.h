@@ -48,7 +48,8 @@ struct reference_cell reference_cell_of(const struct test_network *n, enum cell_
                                         const char *suffix, int in, int hid);
 /* h' of a step from x and h; c is the LSTM's, read and written. */
 void reference_step(const struct reference_cell *g, const double *x, const double *h, double *c, double *out);
-/* Softmax over t of v . tanh(q + k_t), or of q . k_t over the root of att when v is NULL; the sum of states so weighted. */
+/* Softmax over t of v . tanh(q + k_t), or, v being NULL, of q . k_t over the root of att;
+ * and the sum of states so weighted. */
 void reference_attend(int T, int att, int hid, const double *q, const double *k, const double *v,
                       const double *states, double *weights, double *context);
 /* Layer normalisation of n numbers; y may be x. */

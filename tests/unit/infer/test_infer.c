@@ -171,7 +171,8 @@ static void check_against_training(const struct test_network *n, const struct se
 		for (int step = 0; step < s->horizon; step++) {
 			for (int o = 0; o < outputs; o++) {
 				const float want = y[(step * rows + b) * outputs + o];
-				ck_assert(fabsf(q->seq[b].y[step * outputs + o] - want) <= 2e-5f * fmaxf(1, fabsf(want)));
+				const float got = q->seq[b].y[step * outputs + o];
+				ck_assert(fabsf(got - want) <= 2e-5f * fmaxf(1, fabsf(want)));
 			}
 			for (int t = 0; t < lengths[b]; t++)
 				ck_assert(fabsf(q->seq[b].attention[step * lengths[b] + t] -

@@ -224,7 +224,8 @@ static void check_layer_norm(struct rng *r, int units)
 	s.heads = s.feedforward = 1;
 	test_network_init(&n, &s, r);
 	struct infer_model *m = test_model(&n, level);
-	const float *w = test_tensor(&n, "encoder.layers.0.norm1.weight"), *b = test_tensor(&n, "encoder.layers.0.norm1.bias");
+	const float *w = test_tensor(&n, "encoder.layers.0.norm1.weight");
+	const float *b = test_tensor(&n, "encoder.layers.0.norm1.bias");
 	for (int turn = 0; turn < 2; turn++) {
 		float *out = turn ? x : y;
 		fill(x, MAX_TILE * stride, 0);
