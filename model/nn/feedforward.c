@@ -13,13 +13,13 @@ void feedforward_tape_take(struct feedforward_tape *t, const struct feedforward 
 	t->active = scratch_take(s, rows * wide);
 }
 
-VECTORISED static void relu(size_t n, const real *u, real *y)
+VECTORISED static void relu(size_t n, const real *restrict u, real *restrict y)
 {
 	for (size_t i = 0; i < n; i++)
 		y[i] = u[i] < 0 ? 0 : u[i];    /* NaN stays NaN */
 }
 
-VECTORISED static void gelu(size_t n, const real *u, real *y)
+VECTORISED static void gelu(size_t n, const real *restrict u, real *restrict y)
 {
 	for (size_t i = 0; i < n; i++)
 		y[i] = activation_gelu(u[i]);
@@ -38,11 +38,6 @@ VECTORISED static void gelu_backward(size_t n, real *restrict u, const real *res
 		u[i] = dy[i] * activation_gelu_slope(u[i]);
 }
 
-void feedforward_activate(const struct feedforward *f, size_t n, const real *u, real *y)
-{
-	(f->gelu ? gelu : relu)(n, u, y);
-}
-
 void feedforward_forward(const struct feedforward *f, const real *params, int rows, const real *x,
                          struct feedforward_tape *tape, real *y)
 {
@@ -50,7 +45,7 @@ void feedforward_forward(const struct feedforward *f, const real *params, int ro
 	linear_transpose(&f->up, params, tape->wt_up);
 	linear_transpose(&f->down, params, tape->wt_down);
 	linear_forward(&f->up, params, tape->wt_up, rows, x, tape->u);
-	feedforward_activate(f, n, tape->u, tape->active);
+	(f->gelu ? gelu : relu)(n, tape->u, tape->active);
 	linear_forward(&f->down, params, tape->wt_down, rows, tape->active, y);
 }
 

@@ -20,8 +20,6 @@ struct feedforward_tape {
 };
 
 void feedforward_tape_take(struct feedforward_tape *t, const struct feedforward *f, size_t rows, struct scratch *s);
-/** y = f(u) for n numbers; y may be u. */
-void feedforward_activate(const struct feedforward *f, size_t n, const real *u, real *y);
 /** x [rows][up.in], y [rows][down.out]. */
 void feedforward_forward(const struct feedforward *f, const real *params, int rows, const real *x,
                          struct feedforward_tape *tape, real *y);

@@ -8,14 +8,13 @@
 
 #define EPS 1e-5    /* PyTorch's */
 
-void transformer_positions(int first, int n, int hid, real *positions)
+void transformer_positions(int T, int hid, real *positions)
 {
 	for (int j = 0; j < hid; j++) {
 		double frequency = pow(10000, -(double)(j - j % 2) / hid);
-		for (int i = 0; i < n; i++) {
-			double angle = (first + i) * frequency;
-			positions[(size_t)i * (size_t)hid + (size_t)j] = (real)(j % 2 ? cos(angle) : sin(angle));
-		}
+		for (int t = 0; t < T; t++)
+			positions[(size_t)t * (size_t)hid + (size_t)j] =
+				(real)(j % 2 ? cos(t * frequency) : sin(t * frequency));
 	}
 }
 
@@ -93,7 +92,7 @@ static void embed(const struct transformer *f, const real *params, const struct 
 {
 	linear_transpose(&f->embedding, params, tape->wt_embedding);
 	linear_forward(&f->embedding, params, tape->wt_embedding, p->rows, x, tape->embedded);
-	transformer_positions(0, p->T, f->hid, tape->positions);
+	transformer_positions(p->T, f->hid, tape->positions);
 	add_positions(p, f->hid, tape->positions, tape->embedded);
 	if (mask)
 		dropout_apply((size_t)p->rows * (size_t)f->hid, tape->embedded, mask, tape->embedded);

@@ -51,7 +51,7 @@ void transformer_forward(const struct transformer *f, const real *params, const 
 void transformer_backward(const struct transformer *f, const real *params, const struct packing *p, const real *x,
                           bool dropped, struct transformer_tape *tape, real *dparams, real *d, real *dx);
 
-/** positions [n][hid] of steps first …, computed in double whatever the build. */
-void transformer_positions(int first, int n, int hid, real *positions);
+/** positions [T][hid], computed in double whatever the build. */
+void transformer_positions(int T, int hid, real *positions);
 
 #endif

@@ -321,12 +321,9 @@ START_TEST(positions_are_sines_and_cosines)
 		{ 99, 0, sin(99) }, { 99, 3, cos(99 * pow(10000, -0.4)) }, { 99, 4, sin(99 * pow(10000, -0.8)) },
 	};
 	real positions[100 * 5];
-	transformer_positions(0, 100, 5, positions);
+	transformer_positions(100, 5, positions);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		ck_assert(fabs((double)positions[cases[i].t * 5 + cases[i].j] - cases[i].want) <= 1e-7);
-	real later[3 * 5];
-	transformer_positions(97, 3, 5, later);
-	ck_assert_mem_eq(later, positions + 97 * 5, sizeof later);
 }
 END_TEST
 
