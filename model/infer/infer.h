@@ -19,7 +19,7 @@ struct infer_sequence {
 	const float *x;      /* [T][inputs] standardised */
 	int T;               /* 1 … */
 	float *y;            /* [horizon][targets * levels] written */
-	float *attention;    /* [horizon][T] written, or NULL */
+	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention */
 };
 
 /** Pack `params` (the flat block of s; copied). Free with infer_model_free (NULL is fine). */
