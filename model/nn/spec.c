@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GRU_GATES 3
-
 static enum err check_range(const char *member, int value, int low, int high, struct error *e)
 {
 	if (value >= low && value <= high)
@@ -16,11 +14,12 @@ static enum err check_range(const char *member, int value, int low, int high, st
 
 static enum err check_sizes(const struct net_spec *s, struct error *e)
 {
+	const bool additive = net_additive(s);
 	const struct { const char *member; int value, low, high; } ranges[] = {
 		{ "inputs",       s->inputs,       1, NET_MAX_INPUTS },
-		{ "hidden",       s->hidden,       1, NET_MAX_HIDDEN },
+		{ "hidden",       s->hidden,       1, NET_MAX_HIDDEN / net_directions(s) },
 		{ "layers",       s->layers,       1, NET_MAX_LAYERS },
-		{ "attention",    s->attention,    1, NET_MAX_HIDDEN },
+		{ "attention",    s->attention,    additive ? 1 : 0, additive ? NET_MAX_HIDDEN : 0 },
 		{ "targets",      s->targets,      1, NET_MAX_TARGETS },
 		{ "levels",       s->levels,       1, NET_MAX_LEVELS },
 		{ "median_level", s->median_level, 0, s->levels - 1 },
@@ -34,16 +33,47 @@ static enum err check_sizes(const struct net_spec *s, struct error *e)
 	return ERR_OK;
 }
 
+static enum err check_choices(const struct net_spec *s, struct error *e)
+{
+	const struct { const char *member; int value, last; const char *names; } choices[] = {
+		{ "encoder",       (int)s->encoder,       ENCODER_TRANSFORMER,      "gru, lstm, rnn or transformer" },
+		{ "decoder",       (int)s->decoder,       DECODER_MEAN,             "attention, last or mean" },
+		{ "score",         (int)s->score,         SCORE_DOT,                "additive or dot" },
+		{ "decoder_input", (int)s->decoder_input, DECODER_CONTEXT_PREVIOUS, "context or context+previous" },
+	};
+	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
+		if (choices[i].value < 0 || choices[i].value > choices[i].last)
+			return fail(e, ERR_INVALID, choices[i].member, "%s must be %s", choices[i].member, choices[i].names);
+	return ERR_OK;
+}
+
+static enum err check_transformer(const struct net_spec *s, struct error *e)
+{
+	if (s->bidirectional)
+		return fail(e, ERR_INVALID, "bidirectional", "a transformer reads both ways by itself: bidirectional is "
+		            "for recurrent encoders");
+	enum err rc = check_range("heads", s->heads, 1, NET_MAX_HEADS, e);
+	if (rc)
+		return rc;
+	if (s->hidden % s->heads)
+		return fail(e, ERR_INVALID, "heads", "heads must divide hidden; %d does not divide %d", s->heads, s->hidden);
+	return check_range("feedforward", s->feedforward, 1, NET_MAX_FEEDFORWARD, e);
+}
+
 enum err net_spec_check(const struct net_spec *s, struct error *e)
 {
 	struct tensor_table table;
-	enum err rc = check_sizes(s, e);
+	enum err rc = check_choices(s, e);
+	if (!rc)
+		rc = check_sizes(s, e);
+	if (!rc && s->encoder == ENCODER_TRANSFORMER)
+		rc = check_transformer(s, e);
 	if (rc)
 		return rc;
 	if (!(s->dropout >= 0 && s->dropout < 1))    /* NaN too */
 		return fail(e, ERR_INVALID, "dropout", "dropout must lie in [0, 1); it is %g", s->dropout);
-	if (s->decoder_input != DECODER_CONTEXT && s->decoder_input != DECODER_CONTEXT_PREVIOUS)
-		return fail(e, ERR_INVALID, "decoder_input", "decoder_input must be context or context+previous");
+	if (s->encoder == ENCODER_TRANSFORMER)
+		return fail(e, ERR_UNSUPPORTED, "encoder", "transformer encoders cannot be trained");
 	net_tensors(s, &table);
 	if (table.count > NET_MAX_WEIGHTS)
 		return fail(e, ERR_INVALID, "hidden", "these sizes make %zu weights; the limit is %u", table.count,
@@ -71,34 +101,55 @@ static void add(struct tensor_table *t, int blocks, int rows, int cols, const ch
 	t->count += n->count;
 }
 
-static void add_gru(struct tensor_table *t, const char *part, const char *suffix, int in, int hid, bool bias)
+static void add_cell(struct tensor_table *t, enum cell_type type, const char *part, const char *suffix, int in, int hid,
+                     bool bias)
 {
-	int rows = GRU_GATES * hid;
-	add(t, GRU_GATES, rows, in, "%s.weight_ih%s", part, suffix);
-	add(t, GRU_GATES, rows, hid, "%s.weight_hh%s", part, suffix);
+	int gates = cell_gates(type), rows = gates * hid;
+	add(t, gates, rows, in, "%s.weight_ih%s", part, suffix);
+	add(t, gates, rows, hid, "%s.weight_hh%s", part, suffix);
 	if (bias) {
-		add(t, GRU_GATES, rows, 0, "%s.bias_ih%s", part, suffix);
-		add(t, GRU_GATES, rows, 0, "%s.bias_hh%s", part, suffix);
+		add(t, gates, rows, 0, "%s.bias_ih%s", part, suffix);
+		add(t, gates, rows, 0, "%s.bias_hh%s", part, suffix);
 	}
+}
+
+static void add_recurrent(const struct net_spec *s, struct tensor_table *t)
+{
+	for (int k = 0; k < s->layers; k++) {
+		for (int d = 0; d < net_directions(s); d++) {
+			char suffix[CELL_SUFFIX];
+			net_cell_suffix(k, d, suffix);
+			add_cell(t, net_encoder_cell(s), "encoder", suffix, k ? net_width(s) : s->inputs, s->hidden, s->bias);
+		}
+	}
+}
+
+static void add_decoder(const struct net_spec *s, struct tensor_table *t)
+{
+	int width = net_width(s);
+	if (net_additive(s)) {
+		add(t, 1, s->attention, width, "decoder.attention.query.weight");
+		add(t, 1, s->attention, width, "decoder.attention.key.weight");
+		add(t, 1, s->attention, 0, "decoder.attention.key.bias");
+		add(t, 1, 1, s->attention, "decoder.attention.score.weight");
+	}
+	add_cell(t, net_decoder_cell(s), "decoder.cell", "", net_decoder_inputs(s), width, s->bias);
 }
 
 void net_tensors(const struct net_spec *s, struct tensor_table *t)
 {
-	int hid = s->hidden;
 	t->n = 0;
 	t->count = 0;
-	for (int k = 0; k < s->layers; k++) {
-		char suffix[16];
-		snprintf(suffix, sizeof suffix, "_l%d", k);
-		add_gru(t, "encoder", suffix, k ? hid : s->inputs, hid, s->bias);
-	}
-	add(t, 1, s->attention, hid, "decoder.attention.query.weight");
-	add(t, 1, s->attention, hid, "decoder.attention.key.weight");
-	add(t, 1, s->attention, 0, "decoder.attention.key.bias");
-	add(t, 1, 1, s->attention, "decoder.attention.score.weight");
-	add_gru(t, "decoder.cell", "", net_decoder_inputs(s), hid, s->bias);
-	add(t, 1, net_outputs(s), hid, "output.weight");
-	add(t, 1, net_outputs(s), 0, "output.bias");
+	add_recurrent(s, t);
+	if (s->decoder == DECODER_ATTENTION)
+		add_decoder(s, t);
+	add(t, 1, net_head_rows(s), net_width(s), "output.weight");
+	add(t, 1, net_head_rows(s), 0, "output.bias");
+}
+
+void net_cell_suffix(int layer, int direction, char suffix[CELL_SUFFIX])
+{
+	snprintf(suffix, CELL_SUFFIX, "_l%d%s", layer, direction ? "_reverse" : "");
 }
 
 const struct tensor *tensor_find(const struct tensor_table *t, const char *name)
