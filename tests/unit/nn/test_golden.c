@@ -340,38 +340,41 @@ START_TEST(loss_matches)
 }
 END_TEST
 
-/* --- Adam -------------------------------------------------------------- */
+/* --- optimisers -------------------------------------------------------- */
 
-#define ADAM_STEPS   12
-#define ADAM_NUMBERS 7
+#define OPTIMIZER_STEPS   12
+#define OPTIMIZER_NUMBERS 7
 
-static const struct { const char *file; double max_norm; } adam_cases[] = {
-	{ "adam", INFINITY },
-	{ "adam_clip1", 1 },
+static const struct { const char *file; struct optimizer optimizer; double max_norm; } optimizer_cases[] = {
+	{ "adam",         { .type = OPTIMIZER_ADAM,  .learning_rate = 0.01 },                       INFINITY },
+	{ "adam_clip1",   { .type = OPTIMIZER_ADAM,  .learning_rate = 0.01 },                       1 },
+	{ "adamw",        { .type = OPTIMIZER_ADAMW, .learning_rate = 0.01, .weight_decay = 0.05 }, INFINITY },
+	{ "sgd_momentum", { .type = OPTIMIZER_SGD,   .learning_rate = 0.05, .momentum = 0.9 },      INFINITY },
 };
 
-START_TEST(adam_matches)
+START_TEST(optimizer_matches)
 {
-	json_t *root = golden_load(adam_cases[_i].file);
-	struct adam adam = { golden_number(root, "settings/lr"), 0.9, 0.999, 1e-8, 0 };
-	real *p = golden_reals(root, "p0", ADAM_NUMBERS);
-	real *g = golden_reals(root, "grads_per_step", (size_t)ADAM_STEPS * ADAM_NUMBERS);
-	real *norms = reals(ADAM_STEPS);
+	json_t *root = golden_load(optimizer_cases[_i].file);
+	const struct optimizer *o = &optimizer_cases[_i].optimizer;
+	ck_assert(fabs(golden_number(root, "settings/lr") - o->learning_rate) <= 0);
+	real *p = golden_reals(root, "p0", OPTIMIZER_NUMBERS);
+	real *g = golden_reals(root, "grads_per_step", (size_t)OPTIMIZER_STEPS * OPTIMIZER_NUMBERS);
+	real *norms = reals(OPTIMIZER_STEPS);
 	json_t *want_norms = golden_at(root, "norms_before_clip");
-	real m[ADAM_NUMBERS] = { 0 }, v[ADAM_NUMBERS] = { 0 }, want[ADAM_NUMBERS];
+	real m[OPTIMIZER_NUMBERS] = { 0 }, v[OPTIMIZER_NUMBERS] = { 0 }, want[OPTIMIZER_NUMBERS];
 
-	for (size_t step = 0; step < ADAM_STEPS; step++) {
-		real *now = g + step * ADAM_NUMBERS;
-		norms[step] = (real)gradient_norm(now, ADAM_NUMBERS);
-		gradient_clip(now, ADAM_NUMBERS, gradient_norm(now, ADAM_NUMBERS), adam_cases[_i].max_norm);
-		adam_step(&adam, step + 1, ADAM_NUMBERS, p, m, v, now);
-		numbers_read(json_array_get(golden_at(root, "params_after_step"), step), ADAM_NUMBERS, want);
-		check_close("p", ADAM_NUMBERS, p, want, TOLERANCE_GOLDEN, TOLERANCE_GOLDEN);
+	for (size_t step = 0; step < OPTIMIZER_STEPS; step++) {
+		real *now = g + step * OPTIMIZER_NUMBERS;
+		norms[step] = (real)gradient_norm(now, OPTIMIZER_NUMBERS);
+		gradient_clip(now, OPTIMIZER_NUMBERS, gradient_norm(now, OPTIMIZER_NUMBERS), optimizer_cases[_i].max_norm);
+		optimizer_step(o, step + 1, OPTIMIZER_NUMBERS, p, m, v, now);
+		numbers_read(json_array_get(golden_at(root, "params_after_step"), step), OPTIMIZER_NUMBERS, want);
+		check_close("p", OPTIMIZER_NUMBERS, p, want, TOLERANCE_GOLDEN, TOLERANCE_GOLDEN);
 	}
 	if (json_array_size(want_norms)) {
-		real want_norm[ADAM_STEPS];
-		numbers_read(want_norms, ADAM_STEPS, want_norm);
-		check_close("norm", ADAM_STEPS, norms, want_norm, TOLERANCE_GOLDEN, 0);
+		real want_norm[OPTIMIZER_STEPS];
+		numbers_read(want_norms, OPTIMIZER_STEPS, want_norm);
+		check_close("norm", OPTIMIZER_STEPS, norms, want_norm, TOLERANCE_GOLDEN, 0);
 	}
 	free(p);
 	free(g);
@@ -390,7 +393,7 @@ int main(void)
 	tcase_add_loop_test(tc, cells_match, 0, COUNT(cell_files));
 	tcase_add_loop_test(tc, attention_matches, 0, COUNT(attention_cases));
 	tcase_add_loop_test(tc, loss_matches, 0, COUNT(loss_cases));
-	tcase_add_loop_test(tc, adam_matches, 0, COUNT(adam_cases));
+	tcase_add_loop_test(tc, optimizer_matches, 0, COUNT(optimizer_cases));
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
