@@ -3,13 +3,13 @@
  *     {"format": 1, "preset": "attention_gru", "frequency": "B",
  *      "pipeline": {"window", "horizon",
  *                   "columns":  [{"name", "minimum", "maximum"}],
- *                   "targets":  [{"column", "log", "scale", "shrink"}],          column: index into columns
+ *                   "targets":  [{"column", "log", "scale", "shrink", "raw"}],   column: index into columns
  *                   "features": [{"column", "indicator": null | "sma_10"}],
  *                   "channels": [{"transform", "anchor", "mean", "scale"}]},     anchor: index into targets
  *      "network": {"inputs", "hidden", "layers", "bias", "reset_after", "dropout", "attention", "decoder_input",
  *                  "targets", "levels": [0.1, 0.5, 0.9], "median_level", "horizon"},   levels: [] for a point
  *      "calibration": 2000,
- *      "spec": {…}}                                                              the recipe, as POST /v1/jobs takes it
+ *      "spec": {…} | null}                                                       the recipe, as POST /v1/jobs takes it
  *
  * Numbers are written so that they read back to the same bits. Reading trusts nothing: a document may come from a damaged
  * or foreign database, and its sizes decide how far the pipeline and the network reach into memory. */
@@ -73,6 +73,8 @@ static void write_targets(const struct pipeline *p, struct strbuf *out)
 		json_member_flag(out, "log", t->log);
 		json_member_number(out, "scale", t->scale);
 		json_member_number(out, "shrink", t->shrink);
+		if (t->raw)   /* absent in documents of trained models: false */
+			json_member_flag(out, "raw", true);
 		strbuf_addc(out, '}');
 	}
 	strbuf_addc(out, ']');
@@ -154,7 +156,10 @@ void document_render(const struct forecaster *f, const struct recipe *r, struct 
 	write_network(&f->net, f->level, out);
 	json_member_int(out, "calibration", f->conformal ? f->conformal->n : 0);
 	json_member(out, "spec");
-	recipe_render(r, out);
+	if (r)
+		recipe_render(r, out);
+	else
+		strbuf_adds(out, "null");
 	strbuf_addc(out, '}');
 }
 
@@ -272,6 +277,7 @@ static void read_targets(struct reader *r, struct pipeline *p)
 		p->target[i].log = read_flag(&t, "log");
 		p->target[i].scale = read_positive(&t, "scale");
 		p->target[i].shrink = read_number(&t, "shrink");
+		p->target[i].raw = json_object_get(t.o, "raw") && read_flag(&t, "raw");
 		if (!t.rc && !(p->target[i].shrink >= 0 && p->target[i].shrink <= 1))
 			t.rc = tree_fail(r->e, ERR_INVALID, t.path, "shrink", "must lie in 0 … 1");
 		r->rc = t.rc;
