@@ -23,7 +23,7 @@ struct registry {
 	pthread_mutex_t lock;
 	struct entry *entries;
 	size_t bytes, max_bytes;
-	uint64_t generation;       /* raised by registry_forget: a load that began before is not kept */
+	uint64_t generation;       /* raised by registry_forget and registry_outdate: a load that began before is not kept */
 };
 
 /* ---- one model ---------------------------------------------------------- */
@@ -269,6 +269,17 @@ void registry_forget(struct registry *g, const char *name, int version)
 		}
 		drop_empty(g, n);
 	}
+	pthread_mutex_unlock(&g->lock);
+}
+
+void registry_outdate(struct registry *g, const char *name)
+{
+	struct entry *n;
+	pthread_mutex_lock(&g->lock);
+	g->generation++;
+	HASH_FIND_STR(g->entries, name, n);
+	if (n)
+		n->latest = 0;
 	pthread_mutex_unlock(&g->lock);
 }
 
