@@ -1,7 +1,8 @@
 /* forecast_body.c - predictions, in and out.
  *
- * Numbers of a body go into one pool in the arena, made at the first array: a number and its comma are at least two bytes,
- * so neither the commas that follow nor half the bytes that follow can be outnumbered, and the pool never grows or moves.
+ * Numbers of a body go into one pool in the arena, made at the first array. A number and its comma are at least two
+ * bytes, so there are no more numbers than commas that follow (and one), nor than half the bytes: the pool never grows
+ * or moves, and is at most four times the body.
  *
  *     {"columns": {"Close": [1,2,null], "Volume": [7,8,9]}}        columns[0].value ─┐  columns[1].value ─┐
  *                                                              pool: 1 2 NaN       7 8 9
@@ -108,7 +109,8 @@ static bool read_columns(struct scan *s, struct pool *pool, struct forecast_inpu
 		if (!read_column(s, each, pool, &column[n]))
 			return false;
 		if (column[n].n != column[0].n)
-			return scan_fail(s, ERR_INVALID, "has %zu values, expected %zu as in the first column", column[n].n, column[0].n);
+			return scan_fail(s, ERR_INVALID, "has %zu values, expected %zu as in the first column",
+				column[n].n, column[0].n);
 		name[n++] = each;
 	}
 	if (s->rc)
@@ -331,7 +333,8 @@ static bool read_sequences(struct scan *s, struct tensor_body *b)
 	if (!grid_read(s, &g))
 		return false;
 	if (g.rank < 2)
-		return scan_fail(s, ERR_INVALID, "expected [rows][steps][columns] or [rows][steps], found one list of numbers");
+		return scan_fail(
+			s, ERR_INVALID, "expected [rows][steps][columns] or [rows][steps], found one list of numbers");
 	grid_shape(&g, b);
 	return check_rows(s, b->rows);
 }
@@ -428,7 +431,8 @@ static bool read_datatype(struct scan *s)
 	for (size_t i = 0; i < COUNT(numeric); i++)
 		if (text_is(t, numeric[i]))
 			return true;
-	return scan_fail(s, ERR_INVALID, "datatype \"%.*s\" is not taken; FP32, FP64, INT8 to INT64 and UINT8 to UINT64 are",
+	return scan_fail(s, ERR_INVALID,
+		"datatype \"%.*s\" is not taken; FP32, FP64, INT8 to INT64 and UINT8 to UINT64 are",
 		(int)(t.len < 32 ? t.len : 32), t.s);
 }
 
@@ -436,10 +440,12 @@ static bool read_datatype(struct scan *s)
 static bool check_shape(struct scan *s, const struct grid *shape, const struct grid *data)
 {
 	if (data->rank != 1 && data->rank != shape->rank)
-		return scan_fail(s, ERR_INVALID, "\"data\" is nested %d deep, \"shape\" has %d dimensions", data->rank, shape->rank);
+		return scan_fail(s, ERR_INVALID, "\"data\" is nested %d deep, \"shape\" has %d dimensions", data->rank,
+			shape->rank);
 	for (int i = 0; data->rank > 1 && i < shape->rank; i++)
 		if (data->dim[i] != shape->dim[i])
-			return scan_fail(s, ERR_INVALID, "dimension %d of \"data\" is %zu, of \"shape\" %zu", i, data->dim[i], shape->dim[i]);
+			return scan_fail(s, ERR_INVALID, "dimension %d of \"data\" is %zu, of \"shape\" %zu", i,
+				data->dim[i], shape->dim[i]);
 	return data->count == shape->count
 		|| scan_fail(s, ERR_INVALID, "\"data\" has %zu numbers, \"shape\" says %zu", data->count, shape->count);
 }

@@ -1,5 +1,5 @@
-/* job_body.c - a job's small bodies and its answers. Answers go straight into the buffer; what the store keeps as JSON is
- * embedded as it is. */
+/* job_body.c - a job's small bodies and its answers. Answers go straight into the buffer; what the store keeps as
+ * JSON is embedded as it is. */
 #include "api/job_body.h"
 
 #include <math.h>
@@ -23,7 +23,8 @@ static enum err parse_single(const char *s, size_t len, const char *member, json
 		rc = fail(e, ERR_INVALID, "", "expected an object");
 	for (void *i = json_object_iter(tree); i && !rc; i = json_object_iter_next(tree, i))
 		if (strcmp(json_object_iter_key(i), member))
-			rc = tree_fail(e, ERR_INVALID, "", json_object_iter_key(i), "unknown member; the only one is \"%s\"", member);
+			rc = tree_fail(e, ERR_INVALID, "", json_object_iter_key(i),
+				"unknown member; the only one is \"%s\"", member);
 	if (rc)
 		json_decref(tree);
 	else
@@ -68,7 +69,8 @@ enum err label_body_parse(const char *s, size_t len, int *version, struct error 
 
 void progress_render(const struct progress *p, struct strbuf *out)
 {
-	strbuf_addf(out, "{\"epoch\":%d,\"epochs\":%d,\"step\":%ld,\"steps\":%ld", p->epoch, p->epochs, p->step, p->steps);
+	strbuf_addf(
+		out, "{\"epoch\":%d,\"epochs\":%d,\"step\":%ld,\"steps\":%ld", p->epoch, p->epochs, p->step, p->steps);
 	json_member_number(out, "samples_per_second", p->samples_per_second);
 	json_member_number(out, "eta_s", p->eta_s < 0 ? NAN : p->eta_s);
 	strbuf_addc(out, '}');

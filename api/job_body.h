@@ -13,11 +13,12 @@
 /**
  * POST /v1/jobs. Defaults where absent, recipe_check() at the end; unknown members are errors that name the nearest known
  * one. model defaults to "{dataset}-{horizon}". *metadata (caller frees) is the member as JSON text or NULL
- * (an object of at most 16 string values, 64 / 512 bytes). preset, encoder.cell, decoder.type and the like are checked
- * to be what this build offers: ERR_INVALID names those. where = JSON pointer.
+ * (an object of at most 16 string values, 64 / 512 bytes). A preset sets defaults of encoder and decoder, explicit
+ * members win; preset, encoder.cell, decoder.type and the like are checked to be what this build offers: ERR_INVALID
+ * names those. where = JSON pointer.
  */
 enum err job_body_parse(const char *s, size_t len, struct recipe *out, char **metadata, struct error *e);
-/** The complete spec, every default written out; job_body_parse reads it back to the same recipe. */
+/** The complete spec, every default that means something written out; job_body_parse reads it back as the same. */
 void recipe_render(const struct recipe *r, struct strbuf *out);
 
 /** {"discard": true} or an empty body. */

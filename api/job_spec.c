@@ -22,7 +22,6 @@ static const struct tree_limits job_limits = { .bytes = 256 << 10, .tokens = 200
 struct draft {
 	struct recipe recipe;
 	int output, loss;     /* NOT_GIVEN until read */
-	int only;             /* choices with one name */
 	char *metadata;
 };
 enum { NOT_GIVEN = -1 };
@@ -35,8 +34,8 @@ enum kind {
 	KIND_SEED,       /* uint64_t */
 	KIND_NUMBER,     /* double */
 	KIND_FLAG,       /* bool */
-	KIND_NEVER,      /* false, and nowhere */
 	KIND_CHOICE,     /* int or an enumeration: the index into choice */
+	KIND_EITHER,     /* bool: the index into two choices */
 	KIND_LEVELS,     /* double[max], their number at count_at */
 	KIND_METADATA,   /* char *, JSON */
 	KIND_OBJECT      /* members; null, where count_at is given, zeroes the int there */
@@ -58,24 +57,30 @@ struct member {
 #define END           { .name = NULL }
 
 static const struct member encoder_members[] = {
-	{ "cell",          KIND_CHOICE, .at = AT(only), .choice = NAMES("gru") },
-	{ "hidden_size",   KIND_WHOLE,  .at = RECIPE(hidden) },
-	{ "num_layers",    KIND_WHOLE,  .at = RECIPE(layers) },
-	{ .name = "bidirectional", .kind = KIND_NEVER },
-	{ "bias",          KIND_FLAG,   .at = RECIPE(bias) },
-	{ "reset_after",   KIND_FLAG,   .at = RECIPE(reset_after) },
-	{ "dropout",       KIND_NUMBER, .at = RECIPE(dropout) },
+	{ "cell",             KIND_CHOICE, .at = RECIPE(encoder), .choice = encoder_names },
+	{ "hidden_size",      KIND_WHOLE,  .at = RECIPE(hidden) },
+	{ "num_layers",       KIND_WHOLE,  .at = RECIPE(layers) },
+	{ "bidirectional",    KIND_FLAG,   .at = RECIPE(bidirectional) },
+	{ "bias",             KIND_FLAG,   .at = RECIPE(bias) },
+	{ "reset_after",      KIND_FLAG,   .at = RECIPE(reset_after) },
+	{ "nonlinearity",     KIND_EITHER, .at = RECIPE(relu), .choice = NAMES("tanh", "relu") },
+	{ "dropout",          KIND_NUMBER, .at = RECIPE(dropout) },
+	{ "heads",            KIND_WHOLE,  .at = RECIPE(heads) },
+	{ "feedforward_size", KIND_WHOLE,  .at = RECIPE(feedforward) },
+	{ "norm_first",       KIND_FLAG,   .at = RECIPE(norm_first) },
+	{ "activation",       KIND_EITHER, .at = RECIPE(gelu), .choice = NAMES("relu", "gelu") },
+	{ "causal",           KIND_FLAG,   .at = RECIPE(causal) },
 	END
 };
 static const struct member decoder_members[] = {
-	{ "type",  KIND_CHOICE, .at = AT(only), .choice = NAMES("attention") },
-	{ "score", KIND_CHOICE, .at = AT(only), .choice = NAMES("additive") },
-	{ "input", KIND_CHOICE, .at = RECIPE(decoder_input),
-	  .choice = NAMES([DECODER_CONTEXT] = "context", [DECODER_CONTEXT_PREVIOUS] = "context+previous") },
+	{ "type",  KIND_CHOICE, .at = RECIPE(decoder),       .choice = decoder_names },
+	{ "score", KIND_CHOICE, .at = RECIPE(score),         .choice = score_names },
+	{ "input", KIND_CHOICE, .at = RECIPE(decoder_input), .choice = decoder_input_names },
 	END
 };
 static const struct member output_members[] = {
-	{ "type",   KIND_CHOICE, .at = AT(output), .choice = NAMES([OUTPUT_POINT] = "point", [OUTPUT_QUANTILE] = "quantile") },
+	{ "type",   KIND_CHOICE, .at = AT(output),
+	  .choice = NAMES([OUTPUT_POINT] = "point", [OUTPUT_QUANTILE] = "quantile") },
 	{ "levels", KIND_LEVELS, .at = RECIPE(level), .count_at = RECIPE(levels), .max = NET_MAX_LEVELS },
 	END
 };
@@ -86,10 +91,15 @@ static const struct member split_members[] = {
 	END
 };
 static const struct member scheduler_members[] = {
-	{ "type",     KIND_CHOICE, .at = RECIPE(scheduler),
-	  .choice = NAMES([SCHEDULER_NONE] = "none", [SCHEDULER_REDUCE_ON_PLATEAU] = "reduce_on_plateau") },
-	{ "factor",   KIND_NUMBER, .at = RECIPE(scheduler_factor) },
-	{ "patience", KIND_WHOLE,  .at = RECIPE(scheduler_patience) },
+	{ "type",          KIND_CHOICE, .at = RECIPE(scheduler),
+	  .choice = NAMES([SCHEDULER_NONE] = "none", [SCHEDULER_REDUCE_ON_PLATEAU] = "reduce_on_plateau",
+	                  [SCHEDULER_STEP] = "step", [SCHEDULER_COSINE] = "cosine") },
+	{ "factor",        KIND_NUMBER, .at = RECIPE(scheduler_factor) },
+	{ "patience",      KIND_WHOLE,  .at = RECIPE(scheduler_patience) },
+	{ "step_size",     KIND_WHOLE,  .at = RECIPE(scheduler_step_size) },
+	{ "gamma",         KIND_NUMBER, .at = RECIPE(scheduler_gamma) },
+	{ "min_rate",      KIND_NUMBER, .at = RECIPE(scheduler_min_rate) },
+	{ "warmup_epochs", KIND_WHOLE,  .at = RECIPE(warmup_epochs) },
 	END
 };
 static const struct member early_stopping_members[] = {
@@ -100,8 +110,11 @@ static const struct member training_members[] = {
 	{ "loss",           KIND_CHOICE, .at = AT(loss), .choice = NAMES([LOSS_MSE] = "mse", [LOSS_MAE] = "mae",
 	                                                          [LOSS_HUBER] = "huber", [LOSS_PINBALL] = "pinball") },
 	{ "huber_delta",    KIND_NUMBER, .at = RECIPE(huber_delta) },
-	{ "optimizer",      KIND_CHOICE, .at = AT(only), .choice = NAMES("adam") },
+	{ "optimizer",      KIND_CHOICE, .at = RECIPE(optimizer),
+	  .choice = NAMES([OPTIMIZER_ADAM] = "adam", [OPTIMIZER_ADAMW] = "adamw", [OPTIMIZER_SGD] = "sgd",
+	                  [OPTIMIZER_RMSPROP] = "rmsprop") },
 	{ "learning_rate",  KIND_NUMBER, .at = RECIPE(learning_rate) },
+	{ "momentum",       KIND_NUMBER, .at = RECIPE(momentum) },
 	{ "batch_size",     KIND_WHOLE,  .at = RECIPE(batch_size) },
 	{ "epochs",         KIND_WHOLE,  .at = RECIPE(epochs) },
 	{ "clip_norm",      KIND_NUMBER, .at = RECIPE(clip_norm) },
@@ -119,7 +132,7 @@ static const struct member job_members[] = {
 	{ "features", KIND_COLUMNS,  .at = RECIPE(feature), .count_at = RECIPE(features), .max = PIPELINE_MAX_FEATURES },
 	{ "window",   KIND_WHOLE,    .at = RECIPE(window) },
 	{ "horizon",  KIND_WHOLE,    .at = RECIPE(horizon) },
-	{ "preset",   KIND_CHOICE,   .at = RECIPE(preset), .choice = NAMES([PRESET_ATTENTION_GRU] = "attention_gru") },
+	{ "preset",   KIND_CHOICE,   .at = RECIPE(preset), .choice = preset_names },
 	{ "encoder",  KIND_OBJECT,   .members = encoder_members },
 	{ "decoder",  KIND_OBJECT,   .members = decoder_members },
 	{ "output",   KIND_OBJECT,   .members = output_members },
@@ -184,8 +197,6 @@ static enum err read_flag(const json_t *o, const struct member *m, const char *p
 	enum err rc = tree_flag(o, path, m->name, &v, e);
 	if (rc)
 		return rc;
-	if (m->kind == KIND_NEVER)
-		return v ? tree_fail(e, ERR_INVALID, path, m->name, "true is not offered; this release offers false") : ERR_OK;
 	store(d, m->at, &v, sizeof v);
 	return ERR_OK;
 }
@@ -198,6 +209,15 @@ static void list_names(const char *const *names, char *out, size_t cap)
 		at += (size_t)snprintf(out + at, cap - at, "%s\"%s\"", at ? ", " : "", *names);
 }
 
+static void store_choice(struct draft *d, const struct member *m, int i)
+{
+	bool second = i;
+	if (m->kind == KIND_EITHER)
+		store(d, m->at, &second, sizeof second);
+	else
+		store(d, m->at, &i, sizeof i);
+}
+
 static enum err read_choice(const json_t *o, const struct member *m, const char *path, struct draft *d, struct error *e)
 {
 	char name[65], offered[128];
@@ -206,7 +226,7 @@ static enum err read_choice(const json_t *o, const struct member *m, const char 
 		return rc;
 	for (int i = 0; m->choice[i]; i++) {
 		if (!strcmp(name, m->choice[i])) {
-			store(d, m->at, &i, sizeof i);
+			store_choice(d, m, i);
 			return ERR_OK;
 		}
 	}
@@ -234,7 +254,8 @@ static enum err read_column(const json_t *v, size_t index, const struct member *
 	return fail(e, ERR_INVALID, where, "expected a column's name of 1 to %d bytes", FRAME_NAME_MAX);
 }
 
-static enum err read_columns(const json_t *o, const struct member *m, const char *path, struct draft *d, struct error *e)
+static enum err read_columns(const json_t *o, const struct member *m, const char *path, struct draft *d,
+                             struct error *e)
 {
 	const json_t *v = json_object_get(o, m->name);
 	json_t *names;
@@ -283,8 +304,8 @@ static enum err read_metadata(const json_t *o, const struct member *m, const cha
 		return tree_fail(e, ERR_INVALID, path, m->name, "has more than %d members", METADATA_MAX);
 	json_object_foreach(object, key, v)
 		if (strlen(key) > METADATA_MAX_KEY || !json_is_string(v) || json_string_length(v) > METADATA_MAX_VALUE)
-			return tree_fail(e, ERR_INVALID, "/metadata", key, "expected a string of at most %d bytes, its name at most %d",
-				METADATA_MAX_VALUE, METADATA_MAX_KEY);
+			return tree_fail(e, ERR_INVALID, "/metadata", key,
+				"expected a string of at most %d bytes, its name at most %d", METADATA_MAX_VALUE, METADATA_MAX_KEY);
 	d->metadata = json_dumps(object, JSON_COMPACT);
 	return d->metadata ? ERR_OK : fail_nomem(e);
 }
@@ -315,9 +336,9 @@ static enum err read_value(const json_t *o, const struct member *m, const char *
 	case KIND_WHOLE: return read_whole(o, m, path, d, e);
 	case KIND_SEED: return read_seed(o, m, path, d, e);
 	case KIND_NUMBER: return read_number(o, m, path, d, e);
-	case KIND_FLAG:
-	case KIND_NEVER: return read_flag(o, m, path, d, e);
-	case KIND_CHOICE: return read_choice(o, m, path, d, e);
+	case KIND_FLAG: return read_flag(o, m, path, d, e);
+	case KIND_CHOICE:
+	case KIND_EITHER: return read_choice(o, m, path, d, e);
 	case KIND_LEVELS: return read_levels(o, m, path, d, e);
 	case KIND_METADATA: return read_metadata(o, m, path, d, e);
 	case KIND_OBJECT: return read_nested(o, m, path, d, e);
@@ -337,7 +358,8 @@ static enum err read_members(const json_t *o, const struct member *members, cons
                              struct error *e)
 {
 	enum err rc = ERR_OK;
-	for (void *i = json_object_iter((json_t *)(uintptr_t)o); i && !rc; i = json_object_iter_next((json_t *)(uintptr_t)o, i)) {
+	json_t *object = (json_t *)(uintptr_t)o;   /* jansson's iterators read, but do not say so */
+	for (void *i = json_object_iter(object); i && !rc; i = json_object_iter_next(object, i)) {
 		const char *name = json_object_iter_key(i);
 		const struct member *m = find_member(members, name);
 		rc = m ? read_value(o, m, path, d, e) : unknown_member(members, path, name, e);
@@ -378,17 +400,29 @@ static enum err settle_names(struct recipe *r, struct error *e)
 		return ERR_OK;
 	int n = snprintf(model, sizeof model, "%s-%d", r->dataset, r->horizon);
 	if (n > RECIPE_NAME_MAX)
-		return fail(e, ERR_INVALID, "/model", "is required: a name made of the dataset's would be longer than %d bytes",
-			RECIPE_NAME_MAX);
+		return fail(e, ERR_INVALID, "/model",
+			"is required: a name made of the dataset's would be longer than %d bytes", RECIPE_NAME_MAX);
 	memcpy(r->model, model, (size_t)n + 1);
 	return ERR_OK;
+}
+
+/* Before all others, wherever it stands: the rest is read over its defaults. */
+static enum err read_preset(const json_t *tree, struct draft *d, struct error *e)
+{
+	const struct member *m = find_member(job_members, "preset");
+	enum err rc = json_object_get(tree, m->name) ? read_choice(tree, m, "", d, e) : ERR_OK;
+	if (!rc)
+		recipe_preset(&d->recipe, d->recipe.preset);
+	return rc;
 }
 
 static enum err read_job(const json_t *tree, struct draft *d, struct error *e)
 {
 	if (!json_is_object(tree))
 		return fail(e, ERR_INVALID, "", "expected an object");
-	enum err rc = read_members(tree, job_members, "", d, e);
+	enum err rc = read_preset(tree, d, e);
+	if (!rc)
+		rc = read_members(tree, job_members, "", d, e);
 	if (!rc)
 		rc = settle_output(d, e);
 	if (!rc)
@@ -434,6 +468,13 @@ static int load_int(const struct draft *d, size_t at)
 	return v;
 }
 
+static bool load_flag(const struct draft *d, size_t at)
+{
+	bool v;
+	load(d, at, &v, sizeof v);
+	return v;
+}
+
 static void write_columns(const struct member *m, const struct draft *d, struct strbuf *out)
 {
 	int n = load_int(d, m->count_at);
@@ -470,7 +511,6 @@ static void write_members(const struct member *members, const struct draft *d, s
 static void write_value(const struct member *m, const struct draft *d, struct strbuf *out)
 {
 	uint64_t seed;
-	bool flag = false;
 	switch (m->kind) {
 	case KIND_NAME: json_write_string(out, (const char *)d + m->at); break;
 	case KIND_COLUMNS: write_columns(m, d, out); break;
@@ -480,19 +520,21 @@ static void write_value(const struct member *m, const struct draft *d, struct st
 		strbuf_addf(out, "%llu", (unsigned long long)seed);
 		break;
 	case KIND_NUMBER: write_number(d, m->at, out); break;
-	case KIND_FLAG: load(d, m->at, &flag, sizeof flag); /* fall through */
-	case KIND_NEVER: strbuf_adds(out, flag ? "true" : "false"); break;
+	case KIND_FLAG: strbuf_adds(out, load_flag(d, m->at) ? "true" : "false"); break;
 	case KIND_CHOICE: json_write_string(out, m->choice[load_int(d, m->at)]); break;
+	case KIND_EITHER: json_write_string(out, m->choice[load_flag(d, m->at)]); break;
 	case KIND_LEVELS: write_levels(m, d, out); break;
 	case KIND_METADATA: strbuf_adds(out, "null"); break;
 	case KIND_OBJECT: write_members(m->members, d, out); break;
 	}
 }
 
-/* The job's metadata are not the recipe's, and a point has no levels. */
+/* The job's metadata are not the recipe's, a point has no levels, and a GRU no heads. */
 static bool left_out(const struct member *m, const struct draft *d)
 {
-	return m->kind == KIND_METADATA || (m->kind == KIND_LEVELS && load_int(d, m->count_at) == 0);
+	if (m->kind == KIND_LEVELS)
+		return load_int(d, m->count_at) == 0;
+	return m->kind == KIND_METADATA || !recipe_reads(&d->recipe, m->at - AT(recipe));
 }
 
 static void write_members(const struct member *members, const struct draft *d, struct strbuf *out)
@@ -513,6 +555,7 @@ static void write_members(const struct member *members, const struct draft *d, s
 
 void recipe_render(const struct recipe *r, struct strbuf *out)
 {
-	struct draft d = { .recipe = *r, .loss = (int)r->loss, .output = r->levels > 0 ? OUTPUT_QUANTILE : OUTPUT_POINT };
+	struct draft d = { .recipe = *r, .loss = (int)r->loss };
+	d.output = r->levels > 0 ? OUTPUT_QUANTILE : OUTPUT_POINT;
 	write_members(job_members, &d, out);
 }

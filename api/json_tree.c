@@ -22,7 +22,8 @@ static enum err check(const char *s, size_t len, const struct tree_limits *l, st
 	enum err rc = scan_end(&scan);
 	arena_fini(&names);
 	if (!rc && scan.tokens > l->tokens)
-		rc = fail(e, ERR_INVALID, "", "the body has %zu JSON values and names, the limit is %zu", scan.tokens, l->tokens);
+		rc = fail(e, ERR_INVALID, "", "the body has %zu JSON values and names, the limit is %zu", scan.tokens,
+			l->tokens);
 	return rc;
 }
 
@@ -75,7 +76,8 @@ enum err tree_array(const json_t *o, const char *path, const char *name, size_t 
 	if (!json_is_array(v))
 		return expected(e, path, name, v, "an array");
 	if (json_array_size(v) > max)
-		return tree_fail(e, ERR_INVALID, path, name, "has %zu values, the limit is %zu", json_array_size(v), max);
+		return tree_fail(
+			e, ERR_INVALID, path, name, "has %zu values, the limit is %zu", json_array_size(v), max);
 	*out = v;
 	return ERR_OK;
 }

@@ -1,15 +1,19 @@
 /* model_body.c - a version's document and the registry's answers.
  *
- *     {"format": 1, "preset": "attention_gru", "frequency": "B",
+ *     {"format": 2, "preset": "attention_gru", "frequency": "B",
  *      "pipeline": {"window", "horizon",
  *                   "columns":  [{"name", "minimum", "maximum"}],
  *                   "targets":  [{"column", "log", "scale", "shrink", "raw"}],   column: index into columns
  *                   "features": [{"column", "indicator": null | "sma_10"}],
  *                   "channels": [{"transform", "anchor", "mean", "scale"}]},     anchor: index into targets
- *      "network": {"inputs", "hidden", "layers", "bias", "reset_after", "dropout", "attention", "decoder_input",
+ *      "network": {"inputs", "encoder": "gru", "hidden", "layers", "bidirectional", "bias", "reset_after", "relu",
+ *                  "dropout", "heads", "feedforward", "norm_first", "gelu", "causal",             transformer; else 0 and false
+ *                  "decoder": "attention", "score": "additive", "attention", "decoder_input",
  *                  "targets", "levels": [0.1, 0.5, 0.9], "median_level", "horizon"},   levels: [] for a point
  *      "calibration": 2000,
  *      "spec": {…} | null}                                                       the recipe, as POST /v1/jobs takes it
+ *
+ * Format 1 knew no other composition than a GRU in one direction behind an additive attention, and did not name it.
  *
  * Numbers are written so that they read back to the same bits. Reading trusts nothing: a document may come from a damaged
  * or foreign database, and its sizes decide how far the pipeline and the network reach into memory. */
@@ -24,7 +28,7 @@
 #include "api/pointer.h"
 #include "api/scan.h"
 
-#define DOCUMENT_FORMAT 1
+#define DOCUMENT_FORMAT 2
 #define CALIBRATION_MAX 100000                       /* origins */
 #define SCORES_MAX      (INT64_C(64) << 20)          /* calibration numbers */
 
@@ -34,12 +38,8 @@ static const struct tree_limits evaluation_limits = { .bytes = 8 << 20, .tokens 
 static const char *const transform_names[] = {
 	[TRANSFORM_CHANGE] = "change", [TRANSFORM_RATIO] = "ratio", [TRANSFORM_STANDARD] = "standard",
 	[TRANSFORM_LOG_STANDARD] = "log_standard", [TRANSFORM_NONE] = "none",
+	NULL,
 };
-static const char *const decoder_inputs[] = {
-	[DECODER_CONTEXT] = "context", [DECODER_CONTEXT_PREVIOUS] = "context+previous",
-};
-static const char *const preset_names[] = { [PRESET_ATTENTION_GRU] = "attention_gru" };
-#define COUNT(table) (sizeof(table) / sizeof *(table))
 
 static void comma(struct strbuf *out, int i)
 {
@@ -128,14 +128,36 @@ static int quantile_levels(const struct net_spec *s, const double *level)
 	return s->levels == 1 && !(level[0] > 0) ? 0 : s->levels;
 }
 
-static void write_network(const struct net_spec *s, const double *level, struct strbuf *out)
+static void write_encoder(const struct net_spec *s, struct strbuf *out)
 {
-	strbuf_addf(out, ",\"network\":{\"inputs\":%d,\"hidden\":%d,\"layers\":%d", s->inputs, s->hidden, s->layers);
+	json_member_text(out, "encoder", encoder_names[s->encoder]);
+	json_member_int(out, "hidden", s->hidden);
+	json_member_int(out, "layers", s->layers);
+	json_member_flag(out, "bidirectional", s->bidirectional);
 	json_member_flag(out, "bias", s->bias);
 	json_member_flag(out, "reset_after", s->reset_after);
+	json_member_flag(out, "relu", s->relu);
 	json_member_number(out, "dropout", s->dropout);
+	json_member_int(out, "heads", s->heads);
+	json_member_int(out, "feedforward", s->feedforward);
+	json_member_flag(out, "norm_first", s->norm_first);
+	json_member_flag(out, "gelu", s->gelu);
+	json_member_flag(out, "causal", s->causal);
+}
+
+static void write_decoder(const struct net_spec *s, struct strbuf *out)
+{
+	json_member_text(out, "decoder", decoder_names[s->decoder]);
+	json_member_text(out, "score", score_names[s->score]);
 	json_member_int(out, "attention", s->attention);
-	json_member_text(out, "decoder_input", decoder_inputs[s->decoder_input]);
+	json_member_text(out, "decoder_input", decoder_input_names[s->decoder_input]);
+}
+
+static void write_network(const struct net_spec *s, const double *level, struct strbuf *out)
+{
+	strbuf_addf(out, ",\"network\":{\"inputs\":%d", s->inputs);
+	write_encoder(s, out);
+	write_decoder(s, out);
 	json_member_int(out, "targets", s->targets);
 	strbuf_adds(out, ",\"levels\":[");
 	for (int i = 0; i < quantile_levels(s, level); i++) {
@@ -206,13 +228,14 @@ static void read_text(struct reader *r, const char *name, char *out, size_t cap)
 		r->rc = tree_text(r->o, r->path, name, out, cap, r->e);
 }
 
-static int read_choice(struct reader *r, const char *name, const char *const *choice, size_t n)
+/* The index into choice, which ends with NULL. */
+static int read_choice(struct reader *r, const char *name, const char *const *choice)
 {
 	char text[32] = "";
 	read_text(r, name, text, sizeof text);
-	for (size_t i = 0; i < n; i++)
+	for (int i = 0; choice[i]; i++)
 		if (!strcmp(choice[i], text))
-			return (int)i;
+			return i;
 	if (!r->rc)
 		r->rc = tree_fail(r->e, ERR_INVALID, r->path, name, "unknown: \"%s\"", text);
 	return 0;
@@ -311,8 +334,8 @@ static void read_features(struct reader *r, struct pipeline *p)
 	}
 	p->channels = channels;
 	if (!r->rc && pipeline_context(p) > PIPELINE_MAX_CONTEXT)
-		r->rc = tree_fail(r->e, ERR_INVALID, r->path, "features", "a forecast would need %d rows, the limit is %d",
-			pipeline_context(p), PIPELINE_MAX_CONTEXT);
+		r->rc = tree_fail(r->e, ERR_INVALID, r->path, "features",
+			"a forecast would need %d rows, the limit is %d", pipeline_context(p), PIPELINE_MAX_CONTEXT);
 }
 
 static void read_channels(struct reader *r, struct pipeline *p)
@@ -320,10 +343,12 @@ static void read_channels(struct reader *r, struct pipeline *p)
 	json_t *array = NULL;
 	int n = reader_array(r, "channels", 1, PIPELINE_MAX_CHANNELS, &array);
 	if (!r->rc && n != p->channels)
-		r->rc = tree_fail(r->e, ERR_INVALID, r->path, "channels", "are %d, the features make %d", n, p->channels);
+		r->rc = tree_fail(
+			r->e, ERR_INVALID, r->path, "channels", "are %d, the features make %d", n, p->channels);
 	for (int i = 0; i < n && !r->rc; i++) {
 		struct reader c = reader_item(r, "channels", array, i);
-		p->channel[i].transform = (enum transform)read_choice(&c, "transform", transform_names, COUNT(transform_names));
+		p->channel[i].transform =
+			(enum transform)read_choice(&c, "transform", transform_names);
 		p->channel[i].anchor = read_int(&c, "anchor", 0, p->targets - 1);
 		p->channel[i].mean = read_number(&c, "mean");
 		p->channel[i].scale = read_positive(&c, "scale");
@@ -354,16 +379,33 @@ static int read_levels(struct reader *r, double *level)
 	return n ? n : 1;
 }
 
-static void read_network(struct reader *r, struct net_spec *s, double *level)
+/* What format 1 leaves at 0: the composition that it means. */
+static void read_composition(struct reader *r, struct net_spec *s)
 {
+	s->encoder = (enum encoder_type)read_choice(r, "encoder", encoder_names);
+	s->bidirectional = read_flag(r, "bidirectional");
+	s->relu = read_flag(r, "relu");
+	s->heads = read_int(r, "heads", 0, NET_MAX_HEADS);
+	s->feedforward = read_int(r, "feedforward", 0, NET_MAX_FEEDFORWARD);
+	s->norm_first = read_flag(r, "norm_first");
+	s->gelu = read_flag(r, "gelu");
+	s->causal = read_flag(r, "causal");
+	s->decoder = (enum decoder_type)read_choice(r, "decoder", decoder_names);
+	s->score = (enum score_type)read_choice(r, "score", score_names);
+}
+
+static void read_network(struct reader *r, int format, struct net_spec *s, double *level)
+{
+	if (format > 1)
+		read_composition(r, s);
 	s->inputs = read_int(r, "inputs", 1, NET_MAX_INPUTS);
 	s->hidden = read_int(r, "hidden", 1, NET_MAX_HIDDEN);
 	s->layers = read_int(r, "layers", 1, NET_MAX_LAYERS);
 	s->bias = read_flag(r, "bias");
 	s->reset_after = read_flag(r, "reset_after");
 	s->dropout = read_number(r, "dropout");
-	s->attention = read_int(r, "attention", 1, NET_MAX_HIDDEN);
-	s->decoder_input = (enum decoder_input)read_choice(r, "decoder_input", decoder_inputs, COUNT(decoder_inputs));
+	s->attention = read_int(r, "attention", 0, NET_MAX_HIDDEN);
+	s->decoder_input = (enum decoder_input)read_choice(r, "decoder_input", decoder_input_names);
 	s->targets = read_int(r, "targets", 1, NET_MAX_TARGETS);
 	s->levels = read_levels(r, level);
 	s->median_level = read_int(r, "median_level", 0, s->levels - 1);
@@ -378,7 +420,8 @@ static enum err check_fit(const struct document *d, struct error *e)
 	const struct net_spec *s = &d->net;
 	const struct pipeline *p = &d->pipeline;
 	if (s->inputs != p->channels)
-		return fail(e, ERR_INVALID, "/network/inputs", "is %d, the pipeline has %d channels", s->inputs, p->channels);
+		return fail(e, ERR_INVALID, "/network/inputs", "is %d, the pipeline has %d channels", s->inputs,
+			p->channels);
 	if (s->targets != p->targets)
 		return fail(e, ERR_INVALID, "/network/targets", "is %d, the pipeline has %d", s->targets, p->targets);
 	if (s->horizon != p->horizon)
@@ -394,8 +437,9 @@ static enum err read_document(const json_t *tree, struct document *d, struct err
 {
 	char frequency[32] = "";
 	struct reader r = { .o = tree, .e = e };
-	read_int(&r, "format", DOCUMENT_FORMAT, DOCUMENT_FORMAT);
-	snprintf(d->preset, sizeof d->preset, "%s", preset_names[read_choice(&r, "preset", preset_names, COUNT(preset_names))]);
+	int format = read_int(&r, "format", 1, DOCUMENT_FORMAT);
+	snprintf(d->preset, sizeof d->preset, "%s",
+		preset_names[read_choice(&r, "preset", preset_names)]);
 	read_text(&r, "frequency", frequency, sizeof frequency);
 	if (!r.rc && !frequency_parse(frequency, &d->frequency))
 		r.rc = fail(e, ERR_INVALID, "/frequency", "unknown: \"%s\"", frequency);
@@ -403,7 +447,7 @@ static enum err read_document(const json_t *tree, struct document *d, struct err
 	read_pipeline(&pipeline, &d->pipeline);
 	r.rc = pipeline.rc;
 	struct reader network = reader_object(&r, "network");
-	read_network(&network, &d->net, d->level);
+	read_network(&network, format, &d->net, d->level);
 	r.rc = network.rc;
 	d->calibration = read_int(&r, "calibration", 0, CALIBRATION_MAX);
 	return r.rc ? r.rc : check_fit(d, e);
@@ -541,8 +585,8 @@ static void write_versions(struct strbuf *out, const int *versions, int n, const
 	strbuf_addc(out, ']');
 }
 
-void model_render(const char *name, int latest, const int *versions, int n, const struct label_view *labels, int n_labels,
-                  int64_t created_at_us, struct strbuf *out)
+void model_render(const char *name, int latest, const int *versions, int n, const struct label_view *labels,
+	int n_labels, int64_t created_at_us, struct strbuf *out)
 {
 	strbuf_adds(out, "{\"name\":");
 	json_write_string(out, name);
@@ -567,7 +611,9 @@ void predict_status_render(const int *versions, int n, struct strbuf *out)
 	strbuf_adds(out, "{\"model_version_status\":[");
 	for (int i = 0; i < n; i++) {
 		comma(out, i);
-		strbuf_addf(out, "{\"version\":\"%d\",\"state\":\"AVAILABLE\",\"status\":{\"error_code\":\"OK\",\"error_message\":\"\"}}",
+		strbuf_addf(out,
+			"{\"version\":\"%d\",\"state\":\"AVAILABLE\","
+			"\"status\":{\"error_code\":\"OK\",\"error_message\":\"\"}}",
 			versions[i]);
 	}
 	strbuf_adds(out, "]}");
@@ -576,8 +622,10 @@ void predict_status_render(const int *versions, int n, struct strbuf *out)
 /* TensorFlow's tensor info: sizes are strings, -1 is any. */
 static void write_tensor_info(struct strbuf *out, const char *name, int steps, int columns)
 {
-	strbuf_addf(out, "{\"%s\":{\"dtype\":\"DT_DOUBLE\",\"tensor_shape\":{\"dim\":[{\"size\":\"-1\",\"name\":\"\"},"
-		"{\"size\":\"%d\",\"name\":\"\"},{\"size\":\"%d\",\"name\":\"\"}],\"unknown_rank\":false},\"name\":\"%s\"}}",
+	strbuf_addf(out,
+		"{\"%s\":{\"dtype\":\"DT_DOUBLE\",\"tensor_shape\":{\"dim\":[{\"size\":\"-1\",\"name\":\"\"},"
+		"{\"size\":\"%d\",\"name\":\"\"},{\"size\":\"%d\",\"name\":\"\"}],\"unknown_rank\":false},"
+		"\"name\":\"%s\"}}",
 		name, steps, columns, name);
 }
 
@@ -585,8 +633,10 @@ void predict_metadata_render(const char *model, int version, const struct pipeli
 {
 	strbuf_adds(out, "{\"model_spec\":{\"name\":");
 	json_write_string(out, model);
-	strbuf_addf(out, ",\"signature_name\":\"\",\"version\":\"%d\"},\"metadata\":{\"signature_def\":{\"signature_def\":"
-		"{\"serving_default\":{\"inputs\":", version);
+	strbuf_addf(out,
+		",\"signature_name\":\"\",\"version\":\"%d\"},\"metadata\":{\"signature_def\":{\"signature_def\":"
+		"{\"serving_default\":{\"inputs\":",
+		version);
 	write_tensor_info(out, "input", -1, p->columns);
 	strbuf_adds(out, ",\"outputs\":");
 	write_tensor_info(out, "output", p->horizon, p->targets);
@@ -598,8 +648,11 @@ void infer_metadata_render(const char *model, const int *versions, int n, const 
 	strbuf_adds(out, "{\"name\":");
 	json_write_string(out, model);
 	write_versions(out, versions, n, "\"");
-	strbuf_addf(out, ",\"platform\":\"gatecast\",\"inputs\":[{\"name\":\"input\",\"datatype\":\"FP64\",\"shape\":[-1,-1,%d]}],"
-		"\"outputs\":[{\"name\":\"output\",\"datatype\":\"FP64\",\"shape\":[-1,%d,%d]}],\"parameters\":{\"context\":%d",
+	strbuf_addf(out,
+		",\"platform\":\"gatecast\","
+		"\"inputs\":[{\"name\":\"input\",\"datatype\":\"FP64\",\"shape\":[-1,-1,%d]}],"
+		"\"outputs\":[{\"name\":\"output\",\"datatype\":\"FP64\",\"shape\":[-1,%d,%d]}],"
+		"\"parameters\":{\"context\":%d",
 		p->columns, p->horizon, p->targets, pipeline_context(p));
 	write_names(out, p);
 	strbuf_adds(out, "}}");

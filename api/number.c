@@ -2,6 +2,8 @@
  *
  * Reading. A number is its significant digits times a power of ten. Where the digits fit 53 bits and the power is at most
  * 10^22, both are exact doubles and one IEEE multiplication or division rounds once, hence correctly (Clinger 1990).
+ * Up to 19 digits and 10^27 are exact in x86's 80-bit format: there the operation rounds once to 64 bits, and the second
+ * rounding, to 53, is right unless the 11 bits that it drops are exactly one half.
  * Everything else goes through strtod on a copy of bounded size: beyond 768 significant digits only "is anything left?"
  * can change the result, and one last digit says it. strtod reads a point because no thread ever sets a locale.
  *
@@ -9,10 +11,12 @@
  * shortest text. What that does not find is tried with rising precision until it reads back. */
 #include "api/number.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MANTISSA_DIGITS 19                   /* always fit 64 bits */
 #define SLOW_DIGITS     768
@@ -89,6 +93,33 @@ static const char *scan_decimal(const char *s, const char *end, bool strict, str
 	return s < end && (*s == 'e' || *s == 'E') ? scan_exponent(s, end, d) : s;
 }
 
+#if LDBL_MANT_DIG == 64
+#define EXTENDED_POWER 27   /* 5^27 < 2^64 */
+#define DROPPED_BITS   0x7FF
+#define DROPPED_HALF   0x400
+
+/* One operation in the extended format; false where its result cannot be rounded again. */
+static bool value_extended(const struct decimal *d, double *out)
+{
+	static const long double power[] = { 1, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L };
+	int64_t e = llabs(d->exponent);
+	uint64_t bits;
+
+	if (d->digits > MANTISSA_DIGITS || e > EXTENDED_POWER)
+		return false;
+	long double p = e <= EXACT_POWER ? (long double)power_of_ten[e] : power[e - EXACT_POWER];
+	long double v = d->exponent < 0 ? (long double)d->mantissa / p : (long double)d->mantissa * p;
+	memcpy(&bits, &v, sizeof bits);   /* the mantissa comes first */
+	*out = (double)v;
+	return (bits & DROPPED_BITS) != DROPPED_HALF;
+}
+#else
+static bool value_extended(const struct decimal *d, double *out)
+{
+	return false;
+}
+#endif
+
 static double value_slow(const struct decimal *d)
 {
 	char text[SLOW_DIGITS + 32];
@@ -119,22 +150,53 @@ static bool value_of(const struct decimal *d, double *out)
 
 	if (d->digits == 0)
 		v = 0;
-	else if (d->digits > MANTISSA_DIGITS || d->mantissa > (1ULL << 53) || llabs(d->exponent) > EXACT_POWER)
+	else if (d->digits <= MANTISSA_DIGITS && d->mantissa <= (1ULL << 53) && llabs(d->exponent) <= EXACT_POWER)
+		v = d->exponent < 0 ? (double)d->mantissa / power_of_ten[-d->exponent]
+			: (double)d->mantissa * power_of_ten[d->exponent];
+	else if (!value_extended(d, &v))
 		v = value_slow(d);
-	else if (d->exponent < 0)
-		v = (double)d->mantissa / power_of_ten[-d->exponent];
-	else
-		v = (double)d->mantissa * power_of_ten[d->exponent];
 	if (!isfinite(v))
 		return false;
 	*out = d->negative ? -v : v;
 	return true;
 }
 
+#define SHORT_DIGITS 15   /* always below 2^53 */
+
+/* What most numbers of people are, without a struct: up to 15 digits, a point perhaps, no exponent. NULL for all others,
+ * right or wrong; they are for the full grammar. */
+static const char *read_short(const char *s, const char *end, double *out)
+{
+	bool negative = s < end && *s == '-';
+	const char *whole = s + negative, *p = whole, *point;
+	uint64_t m = 0;
+
+	for (; p < end && is_digit(*p); p++)
+		m = m * 10 + (uint64_t)(*p - '0');
+	ptrdiff_t digits = p - whole, places = 0;
+	if (digits == 0 || (*whole == '0' && digits > 1))
+		return NULL;
+	if (p < end && *p == '.') {
+		for (point = ++p; p < end && is_digit(*p); p++)
+			m = m * 10 + (uint64_t)(*p - '0');
+		places = p - point;
+		if (places == 0)
+			return NULL;
+	}
+	if (digits + places > SHORT_DIGITS || (p < end && (*p == 'e' || *p == 'E')))
+		return NULL;
+	double v = (double)m / power_of_ten[places];
+	*out = negative ? -v : v;
+	return p;
+}
+
 const char *number_json(const char *s, const char *end, double *out)
 {
 	struct decimal d = { 0 };
+	const char *next = read_short(s, end, out);
 
+	if (next)
+		return next;
 	if (s < end && *s == '-') {
 		d.negative = true;
 		s++;

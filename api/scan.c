@@ -1,5 +1,5 @@
-/* scan.c - the grammar, one function for each of its words. Where a failure happened is worked out only when it did, from
- * the open containers: an object's last name, an array's count. */
+/* scan.c - the grammar, one function for each of its words. Where a failure happened is worked out only when it did,
+ * from the open containers: an object's last name, an array's count. */
 #include "api/scan.h"
 
 #include <math.h>
@@ -452,7 +452,8 @@ bool scan_integer(struct scan *s, int64_t lo, int64_t hi, int64_t *out)
 	if (!scan_number(s, &v))
 		return false;
 	if (v != floor(v) || v < (double)lo || v > (double)hi)
-		return scan_fail(s, ERR_INVALID, "expected a whole number from %lld to %lld", (long long)lo, (long long)hi);
+		return scan_fail(
+			s, ERR_INVALID, "expected a whole number from %lld to %lld", (long long)lo, (long long)hi);
 	*out = (int64_t)v;
 	return true;
 }

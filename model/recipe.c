@@ -7,23 +7,68 @@
 #include <string.h>
 
 #define WINDOW_MAX (PIPELINE_MAX_CONTEXT / 2)    /* leaves as much for the look-back of indicators */
-#define STATES_MAX (2 << 20)                     /* window * hidden * layers: about 1 GiB of scratch a thread */
+#define STATES_MAX (2 << 20)                     /* window * layers * states(): about 1 GiB of scratch a thread */
 #define SHARE_SLACK 1e-6                         /* 0.7 + 0.1 + 0.2 is not 1 in binary */
+
+const char *const preset_names[] = {
+	[PRESET_ATTENTION_GRU] = "attention_gru", [PRESET_ATTENTION_LSTM] = "attention_lstm", [PRESET_GRU] = "gru",
+	[PRESET_LSTM] = "lstm", [PRESET_RNN] = "rnn", [PRESET_TRANSFORMER] = "transformer", NULL,
+};
+const char *const encoder_names[] = {
+	[ENCODER_GRU] = "gru", [ENCODER_LSTM] = "lstm", [ENCODER_RNN] = "rnn", [ENCODER_TRANSFORMER] = "transformer", NULL,
+};
+const char *const decoder_names[] = {
+	[DECODER_ATTENTION] = "attention", [DECODER_LAST] = "last", [DECODER_MEAN] = "mean", NULL,
+};
+const char *const score_names[] = { [SCORE_ADDITIVE] = "additive", [SCORE_DOT] = "dot", NULL };
+const char *const decoder_input_names[] = {
+	[DECODER_CONTEXT] = "context", [DECODER_CONTEXT_PREVIOUS] = "context+previous", NULL,
+};
+
+static const struct { enum encoder_type encoder; enum decoder_type decoder; } presets[] = {
+	[PRESET_ATTENTION_GRU]  = { ENCODER_GRU,         DECODER_ATTENTION },
+	[PRESET_ATTENTION_LSTM] = { ENCODER_LSTM,        DECODER_ATTENTION },
+	[PRESET_GRU]            = { ENCODER_GRU,         DECODER_LAST },
+	[PRESET_LSTM]           = { ENCODER_LSTM,        DECODER_LAST },
+	[PRESET_RNN]            = { ENCODER_RNN,         DECODER_LAST },
+	[PRESET_TRANSFORMER]    = { ENCODER_TRANSFORMER, DECODER_LAST },
+};
+
+void recipe_preset(struct recipe *r, enum preset preset)
+{
+	r->preset = preset;
+	r->encoder = presets[preset].encoder;
+	r->decoder = presets[preset].decoder;
+}
+
+bool preset_find(const char *name, enum preset *out)
+{
+	for (int i = 0; preset_names[i]; i++) {
+		if (!strcmp(preset_names[i], name)) {
+			*out = (enum preset)i;
+			return true;
+		}
+	}
+	return false;
+}
 
 void recipe_default(struct recipe *r)
 {
 	*r = (struct recipe){
-		.window = 30, .horizon = 5, .preset = PRESET_ATTENTION_GRU,
+		.window = 30, .horizon = 5,
 		.hidden = 64, .layers = 1, .bias = true, .reset_after = true, .dropout = 0,
-		.decoder_input = DECODER_CONTEXT_PREVIOUS,
+		.heads = 4, .feedforward = 256,
+		.score = SCORE_ADDITIVE, .decoder_input = DECODER_CONTEXT_PREVIOUS,
 		.train = 0.7, .validation = 0.1, .test = 0.2,
 		.loss = LOSS_MSE, .huber_delta = 1,
-		.learning_rate = 0.001, .clip_norm = 5, .weight_decay = 0,
+		.optimizer = OPTIMIZER_ADAM, .learning_rate = 0.001, .momentum = 0, .clip_norm = 5, .weight_decay = 0,
 		.batch_size = 64, .epochs = 100,
 		.scheduler = SCHEDULER_REDUCE_ON_PLATEAU, .scheduler_factor = 0.1, .scheduler_patience = 5,
+		.scheduler_step_size = 30, .scheduler_gamma = 0.1, .scheduler_min_rate = 1e-8, .warmup_epochs = 0,
 		.early_stopping_patience = 10,
 		.seed = 1,
 	};
+	recipe_preset(r, PRESET_ATTENTION_GRU);
 }
 
 /* Both ends are allowed. */
@@ -32,25 +77,40 @@ static const struct { const char *where; size_t at; int min, max; } whole_limits
 	{ "/horizon",                            offsetof(struct recipe, horizon),                 1, NET_MAX_HORIZON },
 	{ "/encoder/hidden_size",                offsetof(struct recipe, hidden),                  1, NET_MAX_HIDDEN },
 	{ "/encoder/num_layers",                 offsetof(struct recipe, layers),                  1, NET_MAX_LAYERS },
+	{ "/encoder/heads",                      offsetof(struct recipe, heads),                   1, NET_MAX_HEADS },
+	{ "/encoder/feedforward_size",           offsetof(struct recipe, feedforward),             1, NET_MAX_FEEDFORWARD },
 	{ "/training/batch_size",                offsetof(struct recipe, batch_size),              1, 4096 },
 	{ "/training/epochs",                    offsetof(struct recipe, epochs),                  1, 10000 },
 	{ "/training/scheduler/patience",        offsetof(struct recipe, scheduler_patience),      0, 10000 },
+	{ "/training/scheduler/step_size",       offsetof(struct recipe, scheduler_step_size),     1, 10000 },
+	{ "/training/scheduler/warmup_epochs",   offsetof(struct recipe, warmup_epochs),           0, 10000 },
 	{ "/training/early_stopping/patience",   offsetof(struct recipe, early_stopping_patience), 0, 10000 },
 };
 
 static const struct { const char *where; size_t at; double min, max; } number_limits[] = {
-	{ "/encoder/dropout",           offsetof(struct recipe, dropout),          0,     0.95 },
-	{ "/split/train",               offsetof(struct recipe, train),            0.01,  0.98 },
-	{ "/split/validation",          offsetof(struct recipe, validation),       0.01,  0.98 },
-	{ "/split/test",                offsetof(struct recipe, test),             0.01,  0.98 },
-	{ "/training/huber_delta",      offsetof(struct recipe, huber_delta),      1e-6,  1e6 },
-	{ "/training/learning_rate",    offsetof(struct recipe, learning_rate),    1e-8,  1 },
-	{ "/training/clip_norm",        offsetof(struct recipe, clip_norm),        0,     1e6 },
-	{ "/training/weight_decay",     offsetof(struct recipe, weight_decay),     0,     1 },
-	{ "/training/scheduler/factor", offsetof(struct recipe, scheduler_factor), 0.001, 0.999 },
+	{ "/encoder/dropout",             offsetof(struct recipe, dropout),            0,     0.95 },
+	{ "/split/train",                 offsetof(struct recipe, train),              0.01,  0.98 },
+	{ "/split/validation",            offsetof(struct recipe, validation),         0.01,  0.98 },
+	{ "/split/test",                  offsetof(struct recipe, test),               0.01,  0.98 },
+	{ "/training/huber_delta",        offsetof(struct recipe, huber_delta),        1e-6,  1e6 },
+	{ "/training/learning_rate",      offsetof(struct recipe, learning_rate),      1e-8,  1 },
+	{ "/training/momentum",           offsetof(struct recipe, momentum),           0,     0.999 },
+	{ "/training/clip_norm",          offsetof(struct recipe, clip_norm),          0,     1e6 },
+	{ "/training/weight_decay",       offsetof(struct recipe, weight_decay),       0,     1 },
+	{ "/training/scheduler/factor",   offsetof(struct recipe, scheduler_factor),   0.001, 0.999 },
+	{ "/training/scheduler/gamma",    offsetof(struct recipe, scheduler_gamma),    0.001, 0.999 },
+	{ "/training/scheduler/min_rate", offsetof(struct recipe, scheduler_min_rate), 0,     1 },
 };
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
+
+/* What training keeps of a sequence for a step of a layer, in units of a GRU's six numbers. */
+static long states(const struct recipe *r)
+{
+	if (r->encoder == ENCODER_TRANSFORMER)
+		return (8L * r->hidden + 2L * r->feedforward + 2L * r->heads * r->window) / 6;
+	return (long)r->hidden * (r->bidirectional ? 2 : 1);
+}
 
 static enum err check_limits(const struct recipe *r, struct error *e)
 {
@@ -67,9 +127,78 @@ static enum err check_limits(const struct recipe *r, struct error *e)
 		if (!(v >= min && v <= max))   /* NaN too */
 			return fail(e, ERR_INVALID, number_limits[i].where, "must be in %g … %g, is %g", min, max, v);
 	}
-	if ((long)r->window * r->hidden * r->layers > STATES_MAX)
-		return fail(e, ERR_INVALID, "/window", "window * hidden_size * num_layers is %ld, the limit is %d",
-			(long)r->window * r->hidden * r->layers, STATES_MAX);
+	if (states(r) * r->window * r->layers > STATES_MAX)
+		return fail(e, ERR_INVALID, "/window", "%d steps of %d layers of that size make %ld states to train on, the limit "
+			"is %d", r->window, r->layers, states(r) * r->window * r->layers, STATES_MAX);
+	if (r->scheduler_min_rate > r->learning_rate)
+		return fail(e, ERR_INVALID, "/training/scheduler/min_rate", "must not be above the learning rate, %g; is %g",
+			r->learning_rate, r->scheduler_min_rate);
+	return ERR_OK;
+}
+
+/* What a composition has, for those members that not every one reads. */
+enum trait {
+	TRAIT_RECURRENT = 1, TRAIT_GRU_CELL = 2, TRAIT_RNN = 4, TRAIT_TRANSFORMER = 8, TRAIT_ATTENTION = 16,
+	TRAIT_MOMENTUM = 32,
+};
+
+static unsigned traits(const struct recipe *r)
+{
+	bool transformer = r->encoder == ENCODER_TRANSFORMER, attention = r->decoder == DECODER_ATTENTION;
+	/* the attention decoder's cell is an LSTM's behind an LSTM, else a GRU's */
+	bool gru = r->encoder == ENCODER_GRU || (attention && r->encoder != ENCODER_LSTM);
+	return (transformer ? TRAIT_TRANSFORMER : TRAIT_RECURRENT) | (gru ? TRAIT_GRU_CELL : 0)
+		| (r->encoder == ENCODER_RNN ? TRAIT_RNN : 0) | (attention ? TRAIT_ATTENTION : 0)
+		| (r->optimizer == OPTIMIZER_SGD || r->optimizer == OPTIMIZER_RMSPROP ? TRAIT_MOMENTUM : 0);
+}
+
+#define OWNED(where, member, trait, owner) \
+	{ where, offsetof(struct recipe, member), sizeof(((struct recipe *)0)->member), trait, owner }
+static const struct { const char *where; size_t at, size; unsigned trait; const char *owner; } owned[] = {
+	OWNED("/encoder/bidirectional",    bidirectional, TRAIT_RECURRENT,   "recurrent cells"),
+	OWNED("/encoder/reset_after",      reset_after,   TRAIT_GRU_CELL,    "GRU cells"),
+	OWNED("/encoder/nonlinearity",     relu,          TRAIT_RNN,         "the rnn"),
+	OWNED("/encoder/heads",            heads,         TRAIT_TRANSFORMER, "the transformer"),
+	OWNED("/encoder/feedforward_size", feedforward,   TRAIT_TRANSFORMER, "the transformer"),
+	OWNED("/encoder/norm_first",       norm_first,    TRAIT_TRANSFORMER, "the transformer"),
+	OWNED("/encoder/activation",       gelu,          TRAIT_TRANSFORMER, "the transformer"),
+	OWNED("/encoder/causal",           causal,        TRAIT_TRANSFORMER, "the transformer"),
+	OWNED("/decoder/score",            score,         TRAIT_ATTENTION,   "the attention decoder"),
+	OWNED("/decoder/input",            decoder_input, TRAIT_ATTENTION,   "the attention decoder"),
+	OWNED("/training/momentum",        momentum,      TRAIT_MOMENTUM,    "sgd and rmsprop"),
+};
+
+bool recipe_reads(const struct recipe *r, size_t member)
+{
+	for (size_t i = 0; i < COUNT(owned); i++)
+		if (owned[i].at == member)
+			return traits(r) & owned[i].trait;
+	return true;
+}
+
+/* What is asked for and would not be done is a mistake. */
+static enum err check_owned(const struct recipe *r, struct error *e)
+{
+	struct recipe d;
+	recipe_default(&d);
+	for (size_t i = 0; i < COUNT(owned); i++) {
+		bool at_default = !memcmp((const char *)r + owned[i].at, (const char *)&d + owned[i].at, owned[i].size);
+		if (!at_default && !(traits(r) & owned[i].trait))
+			return fail(e, ERR_INVALID, owned[i].where, "belongs to %s; leave it out", owned[i].owner);
+	}
+	return ERR_OK;
+}
+
+static enum err check_composition(const struct recipe *r, struct error *e)
+{
+	enum err rc = check_owned(r, e);
+	if (rc)
+		return rc;
+	if (r->bidirectional && r->hidden > NET_MAX_HIDDEN / 2)
+		return fail(e, ERR_INVALID, "/encoder/hidden_size", "must be at most %d with two directions, is %d",
+			NET_MAX_HIDDEN / 2, r->hidden);
+	if (r->encoder == ENCODER_TRANSFORMER && r->hidden % r->heads)
+		return fail(e, ERR_INVALID, "/encoder/heads", "must divide hidden_size; %d does not divide %d", r->heads, r->hidden);
 	return ERR_OK;
 }
 
@@ -130,14 +259,19 @@ static enum err check_output(const struct recipe *r, struct error *e)
 
 static enum err check_choices(const struct recipe *r, struct error *e)
 {
-	if (r->preset != PRESET_ATTENTION_GRU)
-		return fail(e, ERR_INVALID, "/preset", "must be attention_gru");
-	if (r->decoder_input != DECODER_CONTEXT && r->decoder_input != DECODER_CONTEXT_PREVIOUS)
-		return fail(e, ERR_INVALID, "/decoder/input", "must be context or context+previous");
-	if (r->loss != LOSS_MSE && r->loss != LOSS_MAE && r->loss != LOSS_HUBER && r->loss != LOSS_PINBALL)
-		return fail(e, ERR_INVALID, "/training/loss", "must be mse, mae, huber or pinball");
-	if (r->scheduler != SCHEDULER_NONE && r->scheduler != SCHEDULER_REDUCE_ON_PLATEAU)
-		return fail(e, ERR_INVALID, "/training/scheduler/type", "must be none or reduce_on_plateau");
+	const struct { const char *where; int value, last; } choices[] = {
+		{ "/preset",                  (int)r->preset,        PRESET_TRANSFORMER },
+		{ "/encoder/cell",            (int)r->encoder,       ENCODER_TRANSFORMER },
+		{ "/decoder/type",            (int)r->decoder,       DECODER_MEAN },
+		{ "/decoder/score",           (int)r->score,         SCORE_DOT },
+		{ "/decoder/input",           (int)r->decoder_input, DECODER_CONTEXT_PREVIOUS },
+		{ "/training/loss",           (int)r->loss,          LOSS_PINBALL },
+		{ "/training/optimizer",      (int)r->optimizer,     OPTIMIZER_RMSPROP },
+		{ "/training/scheduler/type", (int)r->scheduler,     SCHEDULER_COSINE },
+	};
+	for (size_t i = 0; i < COUNT(choices); i++)
+		if (choices[i].value < 0 || choices[i].value > choices[i].last)
+			return fail(e, ERR_INVALID, choices[i].where, "choice %d is not known", choices[i].value);
 	return ERR_OK;
 }
 
@@ -154,6 +288,8 @@ enum err recipe_check(const struct recipe *r, struct error *e)
 		rc = check_choices(r, e);
 	if (!rc)
 		rc = check_limits(r, e);
+	if (!rc)
+		rc = check_composition(r, e);
 	if (!rc)
 		rc = check_split(r, e);
 	if (!rc)
@@ -172,13 +308,25 @@ static int median_level(const struct recipe *r)
 
 void recipe_net(const struct recipe *r, int channels, struct net_spec *out)
 {
+	bool attention = r->decoder == DECODER_ATTENTION;
 	*out = (struct net_spec){
-		.inputs = channels, .hidden = r->hidden, .layers = r->layers,
-		.bias = r->bias, .reset_after = r->reset_after, .dropout = r->dropout,
-		.attention = r->hidden, .decoder_input = r->decoder_input,
+		.inputs = channels, .encoder = r->encoder, .hidden = r->hidden, .layers = r->layers,
+		.bidirectional = r->bidirectional, .bias = r->bias, .reset_after = r->reset_after, .relu = r->relu,
+		.dropout = r->dropout,
+		.decoder = r->decoder, .score = r->score,
+		.decoder_input = attention ? r->decoder_input : DECODER_CONTEXT,
 		.targets = r->targets, .levels = r->levels ? r->levels : 1, .median_level = median_level(r),
 		.horizon = r->horizon,
 	};
+	if (attention && r->score == SCORE_ADDITIVE)
+		out->attention = r->hidden;
+	if (r->encoder == ENCODER_TRANSFORMER) {
+		out->heads = r->heads;
+		out->feedforward = r->feedforward;
+		out->norm_first = r->norm_first;
+		out->gelu = r->gelu;
+		out->causal = r->causal;
+	}
 }
 
 void recipe_loss(const struct recipe *r, struct loss *out)

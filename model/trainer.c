@@ -2,7 +2,7 @@
  *
  *     begin_epoch ─► TRAIN ──(windows used up, or rolled back)──► VALIDATION ──► OVER ─► end_epoch
  *
- *     end_step:  reduce ─► norm ─► guard ─┬─► clip ─► Adam
+ *     end_step:  reduce ─► norm ─► guard ─┬─► clip ─► optimiser
  *                                         └─► skip ─► (3 of 100) roll back ─► (3rd) ERR_DIVERGED */
 #include "model/trainer_state.h"
 
@@ -16,7 +16,6 @@
 #define NORM_WARMUP  20      /* accepted steps before a large norm is suspicious */
 #define NORM_LIMIT   10.0    /* times the moving average */
 #define NORM_DECAY   0.05    /* weight of the newest norm */
-#define RATE_MINIMUM 1e-8
 
 struct trainer_ws {
 	float *x, *y, *dy, *target;   /* [T][B][in], [horizon][B][outputs] twice, [horizon][B][targets] */
@@ -65,7 +64,7 @@ static void moving_copy(struct moving *to, const struct moving *from, size_t wei
 void trainer_mark_good(struct trainer *t)
 {
 	moving_copy(&t->good, &t->now, t->plan.weights);
-	t->good_adam_steps = t->course.adam_steps;
+	t->good_optimizer_steps = t->course.optimizer_steps;
 }
 
 static int ceil_div(size_t n, size_t by)
@@ -92,7 +91,7 @@ static void start_course(struct trainer *t)
 {
 	const struct recipe *r = &t->recipe;
 	t->course = (struct course){ .rate = r->learning_rate };
-	plateau_init(&t->course.plateau, r->scheduler_factor, r->scheduler_patience, RATE_MINIMUM);
+	plateau_init(&t->course.plateau, r->scheduler_factor, r->scheduler_patience, r->scheduler_min_rate);
 	early_stop_init(&t->course.early_stop, r->early_stopping_patience);
 	network_init(&t->net, r->seed, t->now.weights);
 	trainer_mark_good(t);
@@ -346,11 +345,23 @@ static bool guard_skip(struct guard *g, uint64_t step)
 	return g->skips >= GUARD_SKIPS && step - oldest < GUARD_STEPS;
 }
 
+/* Of the running epoch. */
+static double rate_now(const struct trainer *t)
+{
+	const struct recipe *r = &t->recipe;
+	const struct schedule schedule = {
+		.type = r->scheduler, .epochs = r->epochs, .warmup_epochs = r->warmup_epochs,
+		.step_size = r->scheduler_step_size, .gamma = r->scheduler_gamma, .min_rate = r->scheduler_min_rate,
+	};
+	return schedule_rate(&schedule, t->course.rate, t->course.epoch);
+}
+
 static enum err roll_back(struct trainer *t, struct error *e)
 {
 	struct course *c = &t->course;
+	double rate = rate_now(t);
 	moving_copy(&t->now, &t->good, t->plan.weights);
-	c->adam_steps = t->good_adam_steps;
+	c->optimizer_steps = t->good_optimizer_steps;
 	c->rate /= 2;
 	t->pass.rolled_back = true;
 	c->guard.skips = 0;
@@ -358,7 +369,7 @@ static enum err roll_back(struct trainer *t, struct error *e)
 		return ERR_OK;
 	c->stopped = true;
 	return fail(e, ERR_DIVERGED, "/training/learning_rate", "losses or gradients left the usual range %d times, the last "
-		"at step %llu with a learning rate of %g", GUARD_ROLLBACKS, (unsigned long long)c->step, c->rate * 2);
+		"at step %llu with a learning rate of %g", GUARD_ROLLBACKS, (unsigned long long)c->step, rate);
 }
 
 /* A rolled-back epoch goes on with its validation: the weights are good ones. */
@@ -374,13 +385,13 @@ static enum err skip_step(struct trainer *t, struct error *e)
 static void take_step(struct trainer *t, double norm)
 {
 	struct course *c = &t->course;
-	struct adam adam = {
-		.learning_rate = c->rate, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8,
+	const struct optimizer optimizer = {
+		.type = t->recipe.optimizer, .learning_rate = rate_now(t), .momentum = t->recipe.momentum,
 		.weight_decay = t->recipe.weight_decay,
 	};
 	if (t->recipe.clip_norm > 0)
 		gradient_clip(t->gradient, t->plan.weights, norm, t->recipe.clip_norm);
-	adam_step(&adam, ++c->adam_steps, t->plan.weights, t->now.weights, t->now.m, t->now.v, t->gradient);
+	optimizer_step(&optimizer, ++c->optimizer_steps, t->plan.weights, t->now.weights, t->now.m, t->now.v, t->gradient);
 	guard_accept(&c->guard, norm);
 	t->pass.norm += norm;
 	t->pass.norm_steps++;
@@ -429,15 +440,16 @@ enum err trainer_end_epoch(struct trainer *t, struct epoch_report *out, struct e
 	struct pass *p = &t->pass;
 	double per_row = numbers_per_row(&t->net);
 	struct epoch_report report = {
-		.epoch = ++t->course.epoch,
+		.epoch = t->course.epoch + 1,
 		.train_loss = mean_of(p->loss, (double)p->loss_rows * per_row),
 		.validation_loss = p->validation / ((double)t->plan.validation_windows * per_row),
-		.learning_rate = t->course.rate,
+		.learning_rate = rate_now(t),
 		.gradient_norm = mean_of(p->norm, (double)p->norm_steps),
 		.skipped_steps = p->skipped,
 	};
 
 	assert(p->phase == PHASE_OVER);
+	t->course.epoch++;
 	if (!p->rolled_back && !isfinite(report.validation_loss))
 		rc = roll_back(t, e);
 	else if (!p->rolled_back)   /* restored weights were judged when they were new */

@@ -1,6 +1,6 @@
 /* trainer_state.c - a trainer between two epochs as bytes, and back (docs/formats/checkpoint.md).
  *
- *     "GCTRAIN1" | fingerprint u64 | weights u64 | course | weights, m, v, best: f32 each | FNV-1a u64 of all before
+ *     "GCTRAIN2" | fingerprint u64 | weights u64 | course | weights, m, v, best: f32 each | FNV-1a u64 of all before
  *
  * Little-endian. One walk over the members serves both ways, so that writer and reader cannot differ. The good
  * copy that the guard rolls back to is not there: between epochs it equals the weights. */
@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#define MAGIC 0x314e494152544347u   /* "GCTRAIN1" */
+#define MAGIC 0x324e494152544347u   /* "GCTRAIN2" */
 
 uint64_t fnv1a(uint64_t h, const void *bytes, size_t len)
 {
@@ -91,7 +91,7 @@ static void wire_course(struct wire *w, struct course *c)
 	wire_int(w, &c->epoch);
 	wire_bool(w, &c->stopped);
 	wire_u64(w, &c->step);
-	wire_u64(w, &c->adam_steps);
+	wire_u64(w, &c->optimizer_steps);
 	wire_double(w, &c->rate);
 	wire_double(w, &c->plateau.best);
 	wire_int(w, &c->plateau.bad);
@@ -137,7 +137,7 @@ static bool course_plausible(const struct course *c, const struct recipe *r)
 	return c->epoch >= 0 && c->epoch <= r->epochs && c->rate > 0 && c->rate <= r->learning_rate
 		&& c->early_stop.best_epoch >= 0 && c->early_stop.best_epoch <= c->epoch
 		&& c->early_stop.bad >= 0 && c->plateau.bad >= 0 && !isnan(c->early_stop.best) && !isnan(c->plateau.best)
-		&& c->adam_steps <= c->step && c->guard.average >= 0 && isfinite(c->guard.average)
+		&& c->optimizer_steps <= c->step && c->guard.average >= 0 && isfinite(c->guard.average)
 		&& c->guard.rollbacks >= 0 && c->guard.rollbacks <= GUARD_ROLLBACKS;
 }
 
@@ -204,13 +204,15 @@ uint64_t trainer_fingerprint(const struct trainer *t)
 	const struct recipe *r = &t->recipe;
 	const struct samples *s = &t->samples;
 	const int whole[] = {
-		r->window, r->horizon, r->preset, r->hidden, r->layers, r->bias, r->reset_after, r->decoder_input, r->levels,
-		r->loss, r->batch_size, r->epochs, r->scheduler, r->scheduler_patience, r->early_stopping_patience,
+		r->window, r->horizon, r->encoder, r->hidden, r->layers, r->bidirectional, r->bias, r->reset_after, r->relu,
+		r->heads, r->feedforward, r->norm_first, r->gelu, r->causal, r->decoder, r->score, r->decoder_input, r->levels,
+		r->loss, r->optimizer, r->batch_size, r->epochs, r->scheduler, r->scheduler_patience, r->scheduler_step_size,
+		r->warmup_epochs, r->early_stopping_patience,
 		s->pipeline.columns, s->pipeline.targets, s->pipeline.channels, s->context,
 	};
 	const double number[] = {
-		r->dropout, r->train, r->validation, r->test, r->huber_delta, r->learning_rate, r->clip_norm, r->weight_decay,
-		r->scheduler_factor,
+		r->dropout, r->train, r->validation, r->test, r->huber_delta, r->learning_rate, r->momentum,
+		r->clip_norm, r->weight_decay, r->scheduler_factor, r->scheduler_gamma, r->scheduler_min_rate,
 	};
 	const struct pipeline *p = &s->pipeline;
 	uint64_t h = fnv1a(FNV_START, whole, sizeof whole);

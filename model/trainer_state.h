@@ -1,7 +1,7 @@
 /* trainer_state.h - what a trainer holds; private to trainer.c, trainer_state.c and trainer_finish.c.
  *
  *     course   what the next epoch depends on besides the weights; saved
- *     moving   weights and Adam's moments; `now` is saved, `good` is `now` as it was after the last epoch
+ *     moving   weights and the optimiser's moments; `now` is saved, `good` is `now` as it was after the last epoch
  *     best     weights of the epoch with the least validation loss; saved
  *     pass     sums of the running epoch; begins anew with each */
 #ifndef GATECAST_MODEL_TRAINER_STATE_H
@@ -29,8 +29,8 @@ struct course {
 	int epoch;                       /* done */
 	bool stopped;
 	uint64_t step;                   /* training steps ever begun: the key of the dropout */
-	uint64_t adam_steps;             /* those that moved the weights */
-	double rate;
+	uint64_t optimizer_steps;        /* those that moved the weights */
+	double rate;                     /* the base that the schedule starts from */
 	struct plateau plateau;
 	struct early_stop early_stop;    /* best_epoch 0: there is no best yet */
 	struct guard guard;
@@ -61,7 +61,7 @@ struct trainer {
 
 	struct course course;
 	struct moving now, good;
-	uint64_t good_adam_steps;
+	uint64_t good_optimizer_steps;
 	float *best;
 
 	struct pass pass;

@@ -53,6 +53,15 @@ static enum err split_features(struct recipe *r, const char *list, struct error 
 	return ERR_OK;
 }
 
+static enum err choose_preset(struct recipe *r, const char *name, struct error *e)
+{
+	enum preset preset;
+	if (!preset_find(name, &preset))
+		return fail(e, ERR_INVALID, "--preset", "\"%s\" is none; see gatecast train --help", name);
+	recipe_preset(r, preset);
+	return ERR_OK;
+}
+
 static enum err make_recipe(const struct options *o, struct recipe *r, struct error *e)
 {
 	if (!o->target)
@@ -74,7 +83,9 @@ static enum err make_recipe(const struct options *o, struct recipe *r, struct er
 		snprintf(r->model, sizeof r->model, "%.*s-%d", RECIPE_NAME_MAX - 5, r->dataset, r->horizon);
 	if (!store_name_ok(r->dataset) || !store_name_ok(r->model))
 		return fail(e, ERR_INVALID, r->model, "a name has letters, digits, '.', '_' and '-'; choose one with --model");
-	enum err rc = split_features(r, o->features, e);
+	enum err rc = choose_preset(r, o->preset, e);
+	if (!rc)
+		rc = split_features(r, o->features, e);
 	return rc ? rc : recipe_check(r, e);
 }
 

@@ -23,8 +23,8 @@ const char *const outcome_names[OUTCOMES] = { "ok", "invalid", "rejected", "time
 const char *const phase_names[PHASES] = { "parse", "queue", "compute", "render" };
 
 /* Every status that err_row() or a handler can give; the last slot takes what is not here. */
-static const int codes[METRIC_CODES] = { 200, 201, 202, 204, 400, 401, 403, 404, 405, 406, 408, 409, 413, 415, 422,
-	429, 431, 499, 500, 501, 503, 504, 507, 0 };
+static const int codes[METRIC_CODES] = { 200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 413, 415, 422,
+	429, 499, 500, 501, 503, 504, 507, 0 };
 
 int metric_code_index(int status)
 {

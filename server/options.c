@@ -64,6 +64,8 @@ static const struct row rows[] = {
 	{ "features", "LIST", NULL, KIND_TEXT, AT(features), 0, 0, COMMAND_TRAIN,
 	  "What the model sees, with commas: columns, sma_10, ema_20, rsi_14, macd_12_26_9, log_return_1, log_volatility_20" },
 	{ "model", "NAME", NULL, KIND_TEXT, AT(model), 0, 0, COMMAND_TRAIN, "The model's name; else file and horizon" },
+	{ "preset", "NAME", "attention_gru", KIND_TEXT, AT(preset), 0, 0, COMMAND_TRAIN,
+	  "The network: attention_gru, attention_lstm, gru, lstm, rnn or transformer" },
 	{ "horizon", "N", "5", KIND_NUMBER, AT(horizon), 1, 1000, COMMAND_TRAIN, "Steps to forecast" },
 	{ "window", "N", "30", KIND_NUMBER, AT(window), 1, 10000, COMMAND_TRAIN, "Steps to look back" },
 	{ "epochs", "N", "100", KIND_NUMBER, AT(epochs), 1, 100000, COMMAND_TRAIN, "Passes over the training part at most" },

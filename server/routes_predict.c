@@ -123,15 +123,17 @@ static void warn(struct prediction *p, const char *fmt, ...)
 		p->warning[p->warnings++] = copy;
 }
 
-/* Values that no training row had are worth a word. */
+/* Values that no training row had are worth a word. Not so the targets': they are learnt as changes, at any level. */
 static void watch_range(struct prediction *p, const double *context)
 {
 	const struct pipeline *l = &p->m->forecaster->pipeline;
-	size_t n = (size_t)pipeline_context(l) * (size_t)l->columns, outside = 0;
-	for (size_t i = 0; i < n; i++) {
-		size_t c = i % (size_t)l->columns;
-		outside += context[i] < l->minimum[c] || context[i] > l->maximum[c];
-	}
+	size_t steps = (size_t)pipeline_context(l), columns = (size_t)l->columns, outside = 0;
+	size_t first = (size_t)l->targets, n = steps * (columns - first);   /* targets are the first columns */
+	for (size_t t = 0; t < steps; t++)
+		for (size_t c = first; c < columns; c++) {
+			double v = context[t * columns + c];
+			outside += v < l->minimum[c] || v > l->maximum[c];
+		}
 	p->m->metrics.inputs += n;
 	p->m->metrics.out_of_range += outside;
 	if (outside)

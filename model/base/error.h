@@ -17,14 +17,11 @@ enum err {
 	ERR_FORBIDDEN,    /* the key lacks the scope                      403 */
 	ERR_NOT_FOUND,    /*                                              404 */
 	ERR_METHOD,       /* the path exists, the method does not         405 */
-	ERR_NOT_ACCEPTABLE, /*                                            406 */
-	ERR_SLOW,         /* the body did not arrive in time              408 */
 	ERR_CONFLICT,     /* the state of the thing forbids it            409 */
 	ERR_TOO_LARGE,    /* a body over its limit                        413 */
 	ERR_MEDIA_TYPE,   /*                                              415 */
 	ERR_INVALID,      /* well-formed, but not acceptable              422 */
 	ERR_QUOTA,        /* this client asks for more than its share     429 */
-	ERR_HEADERS,      /* header section over its limit                431 */
 	ERR_CANCELLED,    /* the client left                              499 */
 	ERR_INTERNAL,     /* our own mistake                              500 */
 	ERR_NOMEM,        /* an allocation failed                         503 */

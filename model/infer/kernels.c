@@ -22,19 +22,20 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* Tiles are as tall as three gates allow; four gates allow fewer rows. */
 #define MAX_ROWS   (VEC_ACCUMULATORS / 3)
 /* Two, though one row could have more: a layer of 64 units is then two tiles at the
  * widest level, and a backward step finds the last tile's weights still in the cache. */
 #define MAX_PANELS 2
-#define MAX_GATES  3
+#define MAX_GATES  4
 
-enum kind { LINEAR, GRU_RESET_AFTER, GRU_GATES, GRU_CANDIDATE };
+enum kind { LINEAR, GRU_RESET_AFTER, GRU_GATES, GRU_CANDIDATE, LSTM, RNN_TANH, RNN_RELU };
 
 /* What the tiles of a call share. A linear has no state: hid = 0. */
 struct call {
 	const struct pack *p;
 	int in, hid;
-	struct gru_step s;
+	struct cell_step s;
 };
 
 struct sums {
@@ -88,11 +89,20 @@ INLINE vf blend(vf z, vf n, vf h)
 	return vf_fma(z, h - n, n);
 }
 
+/* c' = f c + i g, written over c; h' = o tanh(c') */
+INLINE vf lstm_output(const vf sum[MAX_GATES], float *c)
+{
+	const vf state = vf_fma(vf_sigmoid(sum[1]), vf_load(c), vf_sigmoid(sum[0]) * vf_tanh(sum[2]));
+
+	vf_store(c, state);
+	return vf_sigmoid(sum[3]) * vf_tanh(state);
+}
+
 /* One tile: rows row … row + R - 1, panels panel … panel + S - 1. */
 INLINE void tile(const enum kind kind, const int R, const int S, const int G, const struct call *a, int row, int panel)
 {
 	const struct pack *p = a->p;
-	const struct gru_step *st = &a->s;
+	const struct cell_step *st = &a->s;
 	const size_t panel_size = (size_t)p->k * G * VF, scratch_stride = (size_t)p->panels * VF;
 	const float *w = p->w + panel * panel_size, *wh = w + (size_t)a->in * G * VF;
 	const size_t unit = (size_t)panel * VF;
@@ -138,6 +148,15 @@ INLINE void tile(const enum kind kind, const int R, const int S, const int G, co
 			case GRU_CANDIDATE:
 				vf_store(out, blend(vf_load(st->z + scratch), vf_tanh(sum[0]), vf_load(st->h + own)));
 				break;
+			case LSTM:
+				vf_store(out, lstm_output(sum, st->c + (row + r) * st->c_stride + at));
+				break;
+			case RNN_TANH:
+				vf_store(out, vf_tanh(sum[0]));
+				break;
+			case RNN_RELU:
+				vf_store(out, vf_max(vf_set1(0), sum[0]));   /* NaN for NaN: see vec.h */
+				break;
 			}
 		}
 }
@@ -161,18 +180,19 @@ INLINE void panels(const enum kind kind, const int R, const int G, const struct 
 /* All rows, the tallest tile first. */
 INLINE void sweep(const enum kind kind, const int G, const struct call *a)
 {
+	const int fit = VEC_ACCUMULATORS / G, tallest = fit < MAX_ROWS ? fit : MAX_ROWS;
 	int row = 0;
 
-	for (; a->s.rows - row >= MAX_ROWS; row += MAX_ROWS)
-		panels(kind, MAX_ROWS, G, a, row);
+	for (; a->s.rows - row >= tallest; row += tallest)
+		panels(kind, tallest, G, a, row);
 	switch (a->s.rows - row) {
 #if VEC_ACCUMULATORS >= 24
-	case 7: panels(kind, 7, G, a, row); break;
-	case 6: panels(kind, 6, G, a, row); break;
+	case 7: if (tallest > 7) panels(kind, 7, G, a, row); break;
+	case 6: if (tallest > 6) panels(kind, 6, G, a, row); break;
 	case 5: panels(kind, 5, G, a, row); break;
 	case 4: panels(kind, 4, G, a, row); break;
 #endif
-	case 3: panels(kind, 3, G, a, row); break;
+	case 3: if (tallest > 3) panels(kind, 3, G, a, row); break;
 	case 2: panels(kind, 2, G, a, row); break;
 	case 1: panels(kind, 1, G, a, row); break;
 	}
@@ -180,28 +200,57 @@ INLINE void sweep(const enum kind kind, const int G, const struct call *a)
 
 static void linear(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride)
 {
-	const struct gru_step s = { .rows = rows, .x = x, .x_stride = x_stride, .out = out, .out_stride = out_stride };
+	const struct cell_step s = { .rows = rows, .x = x, .x_stride = x_stride, .out = out, .out_stride = out_stride };
 
 	sweep(LINEAR, 1, &(struct call){ .p = p, .in = p->k, .s = s });
 }
 
-static void gru(const struct gru *g, const struct gru_step *s)
+static struct call cell_call(const struct cell *c, const struct cell_step *s)
 {
-	struct call a = { .p = &g->gates, .in = g->in, .hid = g->hid, .s = *s };
+	return (struct call){ .p = &c->gates, .in = c->in, .hid = c->hid, .s = *s };
+}
 
-	if (g->reset_after) {
-		sweep(GRU_RESET_AFTER, 3, &a);
-		return;
-	}
+static void gru_reset_after(const struct cell *c, const struct cell_step *s)
+{
+	const struct call a = cell_call(c, s);
+
+	sweep(GRU_RESET_AFTER, 3, &a);
+}
+
+static void gru_reset_before(const struct cell *c, const struct cell_step *s)
+{
+	struct call a = cell_call(c, s);
+
 	sweep(GRU_GATES, 2, &a);
-	a.p = &g->candidate;
+	a.p = &c->candidate;
 	sweep(GRU_CANDIDATE, 1, &a);
+}
+
+static void lstm(const struct cell *c, const struct cell_step *s)
+{
+	const struct call a = cell_call(c, s);
+
+	sweep(LSTM, 4, &a);
+}
+
+static void rnn_tanh(const struct cell *c, const struct cell_step *s)
+{
+	const struct call a = cell_call(c, s);
+
+	sweep(RNN_TANH, 1, &a);
+}
+
+static void rnn_relu(const struct cell *c, const struct cell_step *s)
+{
+	const struct call a = cell_call(c, s);
+
+	sweep(RNN_RELU, 1, &a);
 }
 
 /* v . tanh(q + k) in units of log2: with -2 log2(e) folded into q and k and
  * 2 log2(e) into v, tanh is 2 / (1 + 2^u) - 1, and its constant -1, the same
  * for every step, cancels in the softmax. */
-static float score(int n, const float *q, const float *k, const float *v)
+static float additive_score(int n, const float *q, const float *k, const float *v)
 {
 	vf sum[VEC_PARTS] = { 0 };
 
@@ -212,6 +261,23 @@ static float score(int n, const float *q, const float *k, const float *v)
 			sum[j] = vf_fma(vf_load(v + at), vf_set1(1) / (vf_set1(1) + u), sum[j]);
 		}
 	return vf_sum16(sum);
+}
+
+static float dot_score(int n, const float *q, const float *k, float scale)
+{
+	vf sum[VEC_PARTS] = { 0 };
+
+	for (int i = 0; i < n; i += VEC_LANES)
+		UNROLL for (int j = 0; j < VEC_PARTS; j++)
+			sum[j] = vf_fma(vf_load(q + i + j * VF), vf_load(k + i + j * VF), sum[j]);
+	return scale * vf_sum16(sum);
+}
+
+static float score(const struct attend *a, int t)
+{
+	const float *k = a->keys + (size_t)t * a->attention;
+
+	return a->v ? additive_score(a->attention, a->query, k, a->v) : dot_score(a->attention, a->query, k, a->scale);
 }
 
 /* 2^(s - max) over their sum, in place over whole vectors; behind T stands -inf, which gives 0. */
@@ -236,7 +302,7 @@ static void attend(const struct attend *a)
 	float max = -INFINITY;
 
 	for (int t = 0; t < a->T; t++) {
-		a->weights[t] = score(a->attention, a->query, a->keys + (size_t)t * a->attention, a->v);
+		a->weights[t] = score(a, t);
 		max = a->weights[t] > max ? a->weights[t] : max;   /* a NaN score is left to the sum */
 	}
 	for (int t = a->T; t < padded; t++)
@@ -273,4 +339,7 @@ const struct kernels kernels_avx2 = { "avx2",
 #else
 const struct kernels kernels_c = { "c",
 #endif
-	VF, linear, gru, attend, sigmoid_all, tanh_all };
+	VF, linear,
+	{ [FORM_GRU_RESET_AFTER] = gru_reset_after, [FORM_GRU_RESET_BEFORE] = gru_reset_before, [FORM_LSTM] = lstm,
+	  [FORM_RNN_TANH] = rnn_tanh, [FORM_RNN_RELU] = rnn_relu },
+	attend, sigmoid_all, tanh_all };

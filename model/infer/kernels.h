@@ -31,31 +31,43 @@ struct pack {
 	float *w, *bias;
 };
 
-/* reset_after: gates r, z, n in one product; sums r, z, n's input part, n's state part.
- * Else r and z in one, then n, whose state is r * h, in `candidate`. */
-struct gru {
+/* What a cell's products are. Gates that share a product are one pack; the weights over k belong to the input
+ * first, then to the state.
+ *
+ *                        gates            candidate    sums
+ *     GRU, reset after   r z n                         r, z, n's input part, n's state part
+ *     GRU, reset before  r z              n            n reads r * h as its state
+ *     LSTM               i f g o
+ *     RNN                h */
+enum cell_form { FORM_GRU_RESET_AFTER, FORM_GRU_RESET_BEFORE, FORM_LSTM, FORM_RNN_TANH, FORM_RNN_RELU, FORM_COUNT };
+
+struct cell {
+	enum cell_form form;
 	int in, hid;
-	bool reset_after;
 	struct pack gates, candidate;
 };
 
-/* One step of a few rows. Each pointer is to the first row; out must not overlap x or h. */
-struct gru_step {
+/* One step of a few rows. Each pointer is to the first row; out must not overlap x or h.
+ * Whole panels are written to out and c: units that pad the last one included. */
+struct cell_step {
 	int rows;
 	const float *x, *h;
 	float *out;
 	size_t x_stride, h_stride, out_stride;
-	float *z, *rh;       /* [rows][padded hid] scratch of reset_after = false */
+	float *c;            /* LSTM: the cell state, read and written in place */
+	size_t c_stride;
+	float *z, *rh;       /* GRU, reset before: [rows][padded hid] scratch */
 	bool backward;       /* panels from the last to the first: the same bits, but step after step
 	                        to and fro keeps part of the weights in the first-level cache */
 };
 
-/* One sequence against one query. Sizes are padded; v carries the scale of kernels.c's score. */
+/* One sequence against one query. Sizes are padded. */
 struct attend {
 	int T, attention, hidden;
 	const float *query;            /* [attention] */
 	const float *keys;             /* [T][attention] */
-	const float *v;                /* [attention] */
+	const float *v;                /* [attention] additive: carries the scale of kernels.c's score; dot: NULL */
+	float scale;                   /* dot: of the product, in units of log2 */
 	const float *states;           /* [T][hidden] */
 	float *weights;                /* [T, padded] written, zero behind T */
 	float *context;                /* [hidden] written */
@@ -66,7 +78,7 @@ struct kernels {
 	int width;
 	/* out [rows][panels * width] = W x + bias; x [rows][p->k] */
 	void (*linear)(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride);
-	void (*gru)(const struct gru *g, const struct gru_step *s);
+	void (*cell[FORM_COUNT])(const struct cell *c, const struct cell_step *s);
 	void (*attend)(const struct attend *a);
 	/* In place over n numbers, n a multiple of KERNEL_UNITS: for the tests of the functions in the gates. */
 	void (*sigmoid)(float *x, size_t n);
@@ -86,6 +98,12 @@ const struct kernels *kernels_best(void);
 /* What attention's score folds into the key and query weights and into v: see attend() in kernels.c. */
 #define ATTEND_SCALE_IN  (-2.88539008177792681472)   /* -2 log2(e) */
 #define ATTEND_SCALE_V   (2.88539008177792681472)    /*  2 log2(e) */
+#define ATTEND_SCALE_DOT (1.44269504088896340736)    /*  log2(e), over the root of the width */
+
+static inline void kernels_step(const struct kernels *k, const struct cell *c, const struct cell_step *s)
+{
+	k->cell[c->form](c, s);
+}
 
 static inline int kernels_pad(int n)
 {

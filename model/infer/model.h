@@ -8,12 +8,14 @@
 struct infer_model {
 	struct net_spec spec;
 	const struct kernels *kernels;   /* the level that the weights are packed for */
-	int hidden, attention, outputs;  /* padded to KERNEL_UNITS */
-	struct gru encoder[NET_MAX_LAYERS];
-	struct pack key, query;          /* scaled by ATTEND_SCALE_IN */
-	float *v;                        /* [attention] scaled by ATTEND_SCALE_V */
-	struct gru cell;                 /* of the decoder */
-	struct pack output;
+	int width;                       /* of a step's states, padded so that each direction may write whole panels */
+	int attention, outputs;          /* padded to KERNEL_UNITS; attention = width for the dot score */
+	struct cell encoder[NET_MAX_LAYERS][2];
+	struct pack key, query;          /* additive score: scaled by ATTEND_SCALE_IN */
+	float *v;                        /* additive score: [attention] scaled by ATTEND_SCALE_V; dot: NULL */
+	float dot_scale;                 /* dot score: ATTEND_SCALE_DOT over the root of the width */
+	struct cell cell;                /* of the attention decoder */
+	struct pack output;              /* a step's values; of the heads without a decoder cell, all steps' */
 	float *block;                    /* what all of them point into */
 	size_t floats;
 };

@@ -6,24 +6,41 @@
 
 #include <string.h>
 
+struct attention attention_at(const struct net_spec *s, const struct tensor_table *t)
+{
+	struct attention a = { .score = s->score, .key = net_width(s), .query = net_width(s) };
+	if (a.score == SCORE_ADDITIVE) {
+		a.query = s->attention;
+		a.query_map = linear_at(t, "decoder.attention.query.weight", NULL);
+		a.key_map = linear_at(t, "decoder.attention.key.weight", "decoder.attention.key.bias");
+		a.v = linear_at(t, "decoder.attention.score.weight", NULL).w;
+	}
+	return a;
+}
+
 void attention_tape_take(struct attention_tape *t, const struct attention *a, size_t rows, int T, int B, int steps,
                          struct scratch *s)
 {
-	size_t att = (size_t)a->att, queries = (size_t)steps * (size_t)B;
-	t->wt_query = scratch_take(s, (size_t)a->query_map.in * att);
-	t->wt_key = scratch_take(s, (size_t)a->key * att);
-	t->projected = scratch_take(s, rows * att);
-	t->dprojected = scratch_take(s, rows * att);
-	t->query = scratch_take(s, queries * att);
+	size_t query = (size_t)a->query, queries = (size_t)steps * (size_t)B;
+	*t = (struct attention_tape){ 0 };
+	t->query = scratch_take(s, queries * query);
 	t->weights = scratch_take(s, queries * (size_t)T);
-	t->activation = scratch_take(s, att);
-	t->dquery = scratch_take(s, att);
+	t->dquery = scratch_take(s, query);
 	t->dscores = scratch_take(s, (size_t)T);
+	if (a->score == SCORE_ADDITIVE) {
+		t->wt_query = scratch_take(s, (size_t)a->query_map.in * query);
+		t->wt_key = scratch_take(s, (size_t)a->key * query);
+		t->projected = scratch_take(s, rows * query);
+		t->dprojected = scratch_take(s, rows * query);
+		t->activation = scratch_take(s, query);
+	}
 }
 
 void attention_prepare(const struct attention *a, const real *params, const struct packing *p, const real *keys,
                        struct attention_tape *tape)
 {
+	if (a->score == SCORE_DOT)
+		return;
 	linear_transpose(&a->query_map, params, tape->wt_query);
 	linear_transpose(&a->key_map, params, tape->wt_key);
 	linear_forward(&a->key_map, params, tape->wt_key, p->rows, keys, tape->projected);
@@ -31,13 +48,14 @@ void attention_prepare(const struct attention *a, const real *params, const stru
 
 void attention_clear(const struct attention *a, const struct packing *p, struct attention_tape *tape)
 {
-	memset(tape->dprojected, 0, (size_t)p->rows * (size_t)a->att * sizeof(real));
+	if (a->score == SCORE_ADDITIVE)
+		memset(tape->dprojected, 0, (size_t)p->rows * (size_t)a->query * sizeof(real));
 }
 
 static inline real *query_of(const struct attention *a, const struct packing *p, int step, int b,
                              struct attention_tape *tape)
 {
-	return tape->query + ((size_t)step * (size_t)p->B + (size_t)b) * (size_t)a->att;
+	return tape->query + ((size_t)step * (size_t)p->B + (size_t)b) * (size_t)a->query;
 }
 
 static inline real *weights_of(const struct packing *p, int step, int b, struct attention_tape *tape)
@@ -80,22 +98,53 @@ static void softmax(int n, real *e)
 		e[i] /= sum;
 }
 
+static real dot_scale(const struct attention *a)
+{
+	return 1 / REAL(sqrt)((real)a->key);
+}
+
+static void query_forward(const struct attention *a, const real *params, const struct packing *p, int step,
+                          const real *state, struct attention_tape *tape)
+{
+	real *query = query_of(a, p, step, 0, tape);
+	if (a->score == SCORE_DOT)
+		memcpy(query, state, (size_t)p->B * (size_t)a->key * sizeof(real));
+	else
+		linear_forward(&a->query_map, params, tape->wt_query, p->B, state, query);
+}
+
+static void additive_scores(const struct attention *a, const real *v, const struct packing *p, int b,
+                            const real *query, struct attention_tape *tape, real *scores)
+{
+	for (int s = 0; s < p->lengths[b]; s++) {
+		activate(a->query, query, tape->projected + packing_row(p, s, b) * (size_t)a->query, tape->activation);
+		scores[s] = dot(a->query, v, tape->activation);
+	}
+}
+
+static void dot_scores(const struct attention *a, const struct packing *p, int b, const real *query,
+                       const real *keys, real *scores)
+{
+	real scale = dot_scale(a);
+	for (int s = 0; s < p->lengths[b]; s++)
+		scores[s] = scale * dot(a->key, query, keys + packing_row(p, s, b) * (size_t)a->key);
+}
+
 void attention_forward(const struct attention *a, const real *params, const struct packing *p, int step,
                        const real *keys, const real *state, real *context, int ld, struct attention_tape *tape)
 {
-	const real *v = params + a->score;
-	size_t att = (size_t)a->att, key = (size_t)a->key;
+	size_t key = (size_t)a->key;
 
-	linear_forward(&a->query_map, params, tape->wt_query, p->B, state, query_of(a, p, step, 0, tape));
+	query_forward(a, params, p, step, state, tape);
 	for (int b = 0; b < p->B; b++) {
 		const real *query = query_of(a, p, step, b, tape);
 		real *weights = weights_of(p, step, b, tape), *sum = context + (size_t)b * (size_t)ld;
 		int length = p->lengths[b];
 
-		for (int s = 0; s < length; s++) {
-			activate(a->att, query, tape->projected + packing_row(p, s, b) * att, tape->activation);
-			weights[s] = dot(a->att, v, tape->activation);
-		}
+		if (a->score == SCORE_DOT)
+			dot_scores(a, p, b, query, keys, weights);
+		else
+			additive_scores(a, params + a->v, p, b, query, tape, weights);
 		softmax(length, weights);
 		memset(weights + length, 0, (size_t)(p->T - length) * sizeof(real));
 		memset(sum, 0, key * sizeof(real));
@@ -131,35 +180,68 @@ VECTORISED static void score_backward(int att, real dscore, const real *restrict
 	}
 }
 
+/* From tape->dscores of sequence b to tape->dquery and the gradients of v and of the projected keys. */
+static void additive_backward(const struct attention *a, const real *v, const struct packing *p, int b,
+                              const real *query, struct attention_tape *tape, real *dv)
+{
+	for (int s = 0; s < p->lengths[b]; s++) {
+		size_t row = packing_row(p, s, b) * (size_t)a->query;
+		activate(a->query, query, tape->projected + row, tape->activation);
+		score_backward(a->query, tape->dscores[s], v, tape->activation, dv, tape->dprojected + row);
+		add_scaled(a->query, 1, tape->activation, tape->dquery);
+	}
+}
+
+/* From tape->dscores of sequence b to tape->dquery and dkeys. */
+static void dot_backward(const struct attention *a, const struct packing *p, int b, const real *query,
+                         const real *keys, struct attention_tape *tape, real *dkeys)
+{
+	real scale = dot_scale(a);
+	for (int s = 0; s < p->lengths[b]; s++) {
+		size_t row = packing_row(p, s, b) * (size_t)a->key;
+		add_scaled(a->key, scale * tape->dscores[s], keys + row, tape->dquery);
+		add_scaled(a->key, scale * tape->dscores[s], query, dkeys + row);
+	}
+}
+
+/* dstate += what the step's queries, now gradients, say of it. */
+static void query_backward(const struct attention *a, const real *params, const struct packing *p, int step,
+                           struct attention_tape *tape, real *dstate)
+{
+	const real *dquery = query_of(a, p, step, 0, tape);
+	if (a->score == SCORE_DOT)
+		add_scaled(p->B * a->key, 1, dquery, dstate);
+	else
+		linear_backward_input(&a->query_map, params, p->B, dquery, 1, dstate);
+}
+
 void attention_backward(const struct attention *a, const real *params, const struct packing *p, int step,
                         const real *keys, const real *dcontext, int ld, struct attention_tape *tape, real *dkeys,
                         real *dparams, real *dstate)
 {
-	const real *v = params + a->score;
-	size_t att = (size_t)a->att;
+	size_t bytes = (size_t)a->query * sizeof(real);
 
 	for (int b = 0; b < p->B; b++) {
-		real *query = query_of(a, p, step, b, tape), *dquery = tape->dquery;
+		real *query = query_of(a, p, step, b, tape);
 
 		context_backward(a, p, b, weights_of(p, step, b, tape), keys, dcontext + (size_t)b * (size_t)ld, dkeys,
 		                 tape->dscores);
-		memset(dquery, 0, att * sizeof(real));
-		for (int s = 0; s < p->lengths[b]; s++) {
-			size_t row = packing_row(p, s, b) * att;
-			activate(a->att, query, tape->projected + row, tape->activation);
-			score_backward(a->att, tape->dscores[s], v, tape->activation, dparams + a->score,
-			               tape->dprojected + row);
-			add_scaled(a->att, 1, tape->activation, dquery);
-		}
-		memcpy(query, dquery, att * sizeof(real));
+		memset(tape->dquery, 0, bytes);
+		if (a->score == SCORE_DOT)
+			dot_backward(a, p, b, query, keys, tape, dkeys);
+		else
+			additive_backward(a, params + a->v, p, b, query, tape, dparams + a->v);
+		memcpy(query, tape->dquery, bytes);
 	}
-	linear_backward_input(&a->query_map, params, p->B, query_of(a, p, step, 0, tape), 1, dstate);
+	query_backward(a, params, p, step, tape, dstate);
 }
 
 void attention_weights_backward(const struct attention *a, const real *params, const struct packing *p, int steps,
                                 const real *keys, const real *states, const struct attention_tape *tape,
                                 real *dkeys, real *dparams)
 {
+	if (a->score == SCORE_DOT)
+		return;
 	linear_backward_weights(&a->query_map, steps * p->B, states, tape->query, dparams);
 	linear_backward_weights(&a->key_map, p->rows, keys, tape->dprojected, dparams);
 	linear_backward_input(&a->key_map, params, p->rows, tape->dprojected, 1, dkeys);

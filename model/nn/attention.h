@@ -1,12 +1,15 @@
-/* attention.h - additive attention (Bahdanau et al. 2015) over the steps of
- * each sequence. For a query q (the decoder's state) and keys k_s:
+/* attention.h - attention over the steps of each sequence. For a query q (the
+ * decoder's state) and keys k_s, one of two scores:
  *
- *     e_s = v · tanh(Wq q + Wk k_s + b)      a = softmax over s of e
- *     context = sum over s of a_s k_s
+ *     additive (Bahdanau et al. 2015)    e_s = v · tanh(Wq q + Wk k_s + b)
+ *     dot (Luong et al. 2015, scaled)    e_s = q · k_s / sqrt(key)
+ *
+ *     a = softmax over s of e            context = sum over s of a_s k_s
  *
  * Wk k_s + b is projected once a sequence and used by every decoder step.
  * Backward computes the tanh a second time: saving it would cost
- * horizon x rows x att numbers, which leaves the cache sooner than it helps. */
+ * horizon x rows x att numbers, which leaves the cache sooner than it helps.
+ * The dot has no tensors and projects nothing. */
 #ifndef GATECAST_NN_ATTENTION_H
 #define GATECAST_NN_ATTENTION_H
 
@@ -14,19 +17,25 @@
 #include "model/nn/packing.h"
 
 struct attention {
-	int key, att;
-	struct linear query_map, key_map;   /* no bias; with bias */
-	size_t score;                       /* offset of v [att] */
+	enum score_type score;
+	int key;
+	int query;                          /* numbers of a query as scores use it: att; of the dot, key */
+	struct linear query_map, key_map;   /* additive: no bias; with bias */
+	size_t v;                           /* additive: offset of v [att] */
 };
 
 struct attention_tape {
+	real *query;                        /* [steps][B][query]: Wq q, or q; backward leaves its gradient */
+	real *weights;                      /* [steps][B][T], zero behind a sequence's end */
+	real *dquery;                       /* [query], alive during one row */
+	real *dscores;                      /* [T], the same */
+	/* Of the additive score: */
 	real *wt_query, *wt_key;            /* transposed weights */
 	real *projected, *dprojected;       /* [rows][att] */
-	real *query;                        /* [steps][B][att]; backward leaves its gradient */
-	real *weights;                      /* [steps][B][T], zero behind a sequence's end */
-	real *activation, *dquery;          /* [att], alive during one row */
-	real *dscores;                      /* [T], the same */
+	real *activation;                   /* [att], alive during one row */
 };
+
+struct attention attention_at(const struct net_spec *s, const struct tensor_table *t);
 
 /** A tape for up to `rows` packed rows and `steps` decoder steps. */
 void attention_tape_take(struct attention_tape *t, const struct attention *a, size_t rows, int T, int B, int steps,

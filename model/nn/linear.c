@@ -4,7 +4,16 @@
 #include "model/nn/blas.h"
 #include "model/nn/vector.h"
 
+#include <assert.h>
 #include <string.h>
+
+struct linear linear_at(const struct tensor_table *t, const char *weight, const char *bias)
+{
+	const struct tensor *w = tensor_find(t, weight), *b = bias ? tensor_find(t, bias) : NULL;
+	assert(w && (b || !bias));
+	return (struct linear){ .in = (int)w->shape[1], .out = (int)w->shape[0], .bias = b != NULL,
+	                        .w = w->offset, .b = b ? b->offset : 0 };
+}
 
 void linear_transpose(const struct linear *l, const real *params, real *wt)
 {

@@ -9,9 +9,7 @@
 #define GATECAST_NN_LINEAR_H
 
 #include "model/nn/real.h"
-
-#include <stdbool.h>
-#include <stddef.h>
+#include "model/nn/spec.h"
 
 struct linear {
 	int in, out;
@@ -19,6 +17,8 @@ struct linear {
 	size_t w, b;    /* offsets into the block: w [out][in], b [out] */
 };
 
+/** The layer of these tensors, which the table must hold; bias may be NULL. */
+struct linear linear_at(const struct tensor_table *t, const char *weight, const char *bias);
 /** wt [in][out], the transposed weights. */
 void linear_transpose(const struct linear *l, const real *params, real *wt);
 /** y [rows][out] = x [rows][in] · wt + b. */

@@ -26,7 +26,8 @@ size_t network_scratch(const struct net_spec *s, int T, int B);
  *   dropout_key  NULL or key 0: no dropout (evaluation); else the Philox substream of this
  *                step; row_base is the index in the whole minibatch of the
  *                call's first row, so that a shard draws what the whole would
- *   attention    [horizon][B][T] weights, zero behind a sequence's end; may be NULL
+ *   attention    [horizon][B][T] weights, zero behind a sequence's end and with decoders that have none;
+ *                may be NULL
  *   ws           network_scratch() numbers, aligned to 64; backward reads them again
  * Borrows everything, allocates nothing, cannot fail. Threads may share params.
  */

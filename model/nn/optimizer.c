@@ -3,27 +3,66 @@
 
 #include "model/nn/vector.h"
 
+#define ADAM_BETA1        0.9
+#define ADAM_BETA2        0.999
+#define RMSPROP_ALPHA     0.99
+#define EPSILON           1e-8
 #define PLATEAU_THRESHOLD 1e-4
 #define CLIP_EPSILON      1e-6
 
-VECTORISED static void adam_update(size_t n, real beta1, real beta2, real decay, real rate, real correction2,
-                                   real epsilon, real *restrict p, real *restrict m, real *restrict v,
-                                   const real *restrict g)
+/* keep: what is left of a weight before the step, 1 but for AdamW. */
+VECTORISED static void adam_update(size_t n, real keep, real decay, real rate, real correction2, real *restrict p,
+                                   real *restrict m, real *restrict v, const real *restrict g)
 {
+	const real beta1 = (real)ADAM_BETA1, beta2 = (real)ADAM_BETA2, epsilon = (real)EPSILON;
 	for (size_t i = 0; i < n; i++) {
 		real gi = g[i] + decay * p[i];
 		m[i] = beta1 * m[i] + (1 - beta1) * gi;
 		v[i] = beta2 * v[i] + (1 - beta2) * gi * gi;
-		p[i] -= rate * m[i] / (REAL(sqrt)(v[i] * correction2) + epsilon);
+		p[i] = keep * p[i] - rate * m[i] / (REAL(sqrt)(v[i] * correction2) + epsilon);
 	}
 }
 
-void adam_step(const struct adam *a, uint64_t step, size_t n, real *p, real *m, real *v, const real *g)
+VECTORISED static void sgd_update(size_t n, real momentum, real decay, real rate, real *restrict p, real *restrict m,
+                                  const real *restrict g)
 {
-	double rate = a->learning_rate / (1 - pow(a->beta1, (double)step));
-	double correction2 = 1 / (1 - pow(a->beta2, (double)step));
-	adam_update(n, (real)a->beta1, (real)a->beta2, (real)a->weight_decay, (real)rate, (real)correction2,
-	            (real)a->epsilon, p, m, v, g);
+	for (size_t i = 0; i < n; i++) {
+		m[i] = momentum * m[i] + (g[i] + decay * p[i]);
+		p[i] -= rate * m[i];
+	}
+}
+
+VECTORISED static void rmsprop_update(size_t n, real momentum, real decay, real rate, real *restrict p,
+                                      real *restrict m, real *restrict v, const real *restrict g)
+{
+	const real alpha = (real)RMSPROP_ALPHA, epsilon = (real)EPSILON;
+	for (size_t i = 0; i < n; i++) {
+		real gi = g[i] + decay * p[i];
+		v[i] = alpha * v[i] + (1 - alpha) * gi * gi;
+		m[i] = momentum * m[i] + gi / (REAL(sqrt)(v[i]) + epsilon);
+		p[i] -= rate * m[i];
+	}
+}
+
+static void adam_step(const struct optimizer *o, uint64_t step, size_t n, real *p, real *m, real *v, const real *g)
+{
+	bool decoupled = o->type == OPTIMIZER_ADAMW;
+	double keep = decoupled ? 1 - o->learning_rate * o->weight_decay : 1;
+	double decay = decoupled ? 0 : o->weight_decay;
+	double rate = o->learning_rate / (1 - pow(ADAM_BETA1, (double)step));
+	double correction2 = 1 / (1 - pow(ADAM_BETA2, (double)step));
+	adam_update(n, (real)keep, (real)decay, (real)rate, (real)correction2, p, m, v, g);
+}
+
+void optimizer_step(const struct optimizer *o, uint64_t step, size_t n, real *p, real *m, real *v, const real *g)
+{
+	real rate = (real)o->learning_rate, momentum = (real)o->momentum, decay = (real)o->weight_decay;
+	switch (o->type) {
+	case OPTIMIZER_ADAM:
+	case OPTIMIZER_ADAMW: adam_step(o, step, n, p, m, v, g); break;
+	case OPTIMIZER_SGD: sgd_update(n, momentum, decay, rate, p, m, g); break;
+	case OPTIMIZER_RMSPROP: rmsprop_update(n, momentum, decay, rate, p, m, v, g); break;
+	}
 }
 
 double gradient_norm(const real *g, size_t n)
@@ -43,6 +82,24 @@ void gradient_clip(real *g, size_t n, double norm, double max_norm)
 	real scale = (real)(max_norm / (norm + CLIP_EPSILON));
 	for (size_t i = 0; i < n; i++)
 		g[i] *= scale;
+}
+
+static double scheduled(const struct schedule *s, double base, int epoch)
+{
+	double floor = fmin(s->min_rate, base);   /* never up */
+	switch (s->type) {
+	case SCHEDULER_STEP: return base * pow(s->gamma, epoch / s->step_size);
+	case SCHEDULER_COSINE: return floor + (base - floor) * (1 + cos(M_PI * epoch / s->epochs)) / 2;
+	case SCHEDULER_NONE:
+	case SCHEDULER_REDUCE_ON_PLATEAU: break;
+	}
+	return base;
+}
+
+double schedule_rate(const struct schedule *s, double base, int epoch)
+{
+	double warmth = epoch < s->warmup_epochs ? (epoch + 1.0) / (s->warmup_epochs + 1.0) : 1;
+	return warmth * scheduled(s, base, epoch);
 }
 
 void plateau_init(struct plateau *p, double factor, int patience, double min_rate)

@@ -1,7 +1,13 @@
-/* optimizer.h - Adam and what steers it.
- *     m = b1 m + (1 - b1) g      v = b2 v + (1 - b2) g^2
- *     p -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
- * weight_decay is L2 added to g, as in PyTorch's Adam. */
+/* optimizer.h - what moves the weights, and what steers it. In the loops g is the gradient, with m and v two numbers
+ * that the optimiser keeps for each weight; PyTorch's definitions and defaults:
+ *
+ *     adam     m = 0.9 m + 0.1 g      v = 0.999 v + 0.001 g^2
+ *              p -= lr * (m / (1 - 0.9^t)) / (sqrt(v / (1 - 0.999^t)) + eps)
+ *     adamw    p -= lr * decay * p, then adam without decay                       (Loshchilov, Hutter 2019)
+ *     sgd      m = momentum m + g     p -= lr * m
+ *     rmsprop  v = 0.99 v + 0.01 g^2  m = momentum m + g / (sqrt(v) + eps)        p -= lr * m
+ *
+ * eps = 1e-8. Everywhere but in adamw, weight_decay is L2: g + decay * p takes g's place. */
 #ifndef GATECAST_NN_OPTIMIZER_H
 #define GATECAST_NN_OPTIMIZER_H
 
@@ -11,15 +17,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct adam { double learning_rate, beta1, beta2, epsilon, weight_decay; };
+enum optimizer_type { OPTIMIZER_ADAM, OPTIMIZER_ADAMW, OPTIMIZER_SGD, OPTIMIZER_RMSPROP };
 
-/** One step, step counted from 1. p, m, v, g: n numbers each; g is only read. */
-void adam_step(const struct adam *a, uint64_t step, size_t n, real *p, real *m, real *v, const real *g);
+struct optimizer {
+	enum optimizer_type type;
+	double learning_rate, momentum /* sgd, rmsprop */, weight_decay;
+};
+
+/** One step, step counted from 1. p, m, v, g: n numbers each, m and v zero before the first step; g is only read. */
+void optimizer_step(const struct optimizer *o, uint64_t step, size_t n, real *p, real *m, real *v, const real *g);
 
 /** L2 norm of g, summed in double in a fixed order. NaN or inf when g holds one. */
 double gradient_norm(const real *g, size_t n);
 /** Scale g by max_norm / (norm + 1e-6) if norm > max_norm, as PyTorch's clip_grad_norm_. */
 void gradient_clip(real *g, size_t n, double norm, double max_norm);
+
+/* The rate of an epoch from a base rate. All but the plateau are functions of the epoch, counted from 0:
+ *
+ *     step     base * gamma^(epoch / step_size), a whole quotient
+ *     cosine   min_rate + (base - min_rate) * (1 + cos(pi * epoch / epochs)) / 2
+ *
+ * and in the first warmup_epochs of any of them, times (epoch + 1) / (warmup_epochs + 1).
+ * The plateau lowers the base. */
+enum scheduler_type { SCHEDULER_NONE, SCHEDULER_REDUCE_ON_PLATEAU, SCHEDULER_STEP, SCHEDULER_COSINE };
+
+struct schedule {
+	enum scheduler_type type;
+	int epochs, warmup_epochs, step_size;
+	double gamma, min_rate;
+};
+
+double schedule_rate(const struct schedule *s, double base, int epoch);
 
 /** Multiply the rate by factor after `patience` epochs without a better value
  *  (relative threshold 1e-4, as PyTorch's ReduceLROnPlateau in mode min). */

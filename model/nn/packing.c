@@ -27,6 +27,14 @@ void packing_fill(struct packing *p, const int *lengths)
 	}
 }
 
+void packing_reverse(const struct packing *p, int n, const real *from, int ld_from, real *to, int ld_to)
+{
+	for (int t = 0; t < p->T; t++)
+		for (int b = 0; b < p->active[t]; b++)
+			memcpy(to + packing_row(p, t, b) * (size_t)ld_to,
+			       from + packing_mirror(p, t, b) * (size_t)ld_from, (size_t)n * sizeof(real));
+}
+
 void packing_pack(const struct packing *p, int n, const real *padded, real *packed)
 {
 	for (int t = 0; t < p->T; t++)

@@ -37,6 +37,16 @@ static inline size_t packing_last(const struct packing *p, int b)
 	return packing_row(p, p->lengths[b] - 1, b);
 }
 
+/** The row of sequence b at step t as a reader from behind counts: its last step comes first. */
+static inline size_t packing_mirror(const struct packing *p, int t, int b)
+{
+	return packing_row(p, p->lengths[b] - 1 - t, b);
+}
+
+/** Each sequence's rows in reverse order; n numbers of a row, the rows ld_from and ld_to apart. Twice gives the
+ *  first again. */
+void packing_reverse(const struct packing *p, int n, const real *from, int ld_from, real *to, int ld_to);
+
 /** Between [T][B][n] and [rows][n]. unpack writes zeros behind a sequence's end. */
 void packing_pack(const struct packing *p, int n, const real *padded, real *packed);
 void packing_unpack(const struct packing *p, int n, const real *packed, real *padded);

@@ -43,20 +43,22 @@ static enum err check_choices(const struct net_spec *s, struct error *e)
 	};
 	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
 		if (choices[i].value < 0 || choices[i].value > choices[i].last)
-			return fail(e, ERR_INVALID, choices[i].member, "%s must be %s", choices[i].member, choices[i].names);
+			return fail(e, ERR_INVALID, choices[i].member, "%s must be %s", choices[i].member,
+			            choices[i].names);
 	return ERR_OK;
 }
 
 static enum err check_transformer(const struct net_spec *s, struct error *e)
 {
 	if (s->bidirectional)
-		return fail(e, ERR_INVALID, "bidirectional", "a transformer reads both ways by itself: bidirectional is "
-		            "for recurrent encoders");
+		return fail(e, ERR_INVALID, "bidirectional",
+		            "a transformer reads both ways by itself: bidirectional is for recurrent encoders");
 	enum err rc = check_range("heads", s->heads, 1, NET_MAX_HEADS, e);
 	if (rc)
 		return rc;
 	if (s->hidden % s->heads)
-		return fail(e, ERR_INVALID, "heads", "heads must divide hidden; %d does not divide %d", s->heads, s->hidden);
+		return fail(e, ERR_INVALID, "heads", "heads must divide hidden; %d does not divide %d", s->heads,
+		            s->hidden);
 	return check_range("feedforward", s->feedforward, 1, NET_MAX_FEEDFORWARD, e);
 }
 
@@ -101,8 +103,8 @@ static void add(struct tensor_table *t, int blocks, int rows, int cols, const ch
 	t->count += n->count;
 }
 
-static void add_cell(struct tensor_table *t, enum cell_type type, const char *part, const char *suffix, int in, int hid,
-                     bool bias)
+static void add_cell(struct tensor_table *t, enum cell_type type, const char *part, const char *suffix, int in,
+                     int hid, bool bias)
 {
 	int gates = cell_gates(type), rows = gates * hid;
 	add(t, gates, rows, in, "%s.weight_ih%s", part, suffix);
@@ -116,10 +118,11 @@ static void add_cell(struct tensor_table *t, enum cell_type type, const char *pa
 static void add_recurrent(const struct net_spec *s, struct tensor_table *t)
 {
 	for (int k = 0; k < s->layers; k++) {
+		int in = k ? net_width(s) : s->inputs;
 		for (int d = 0; d < net_directions(s); d++) {
 			char suffix[CELL_SUFFIX];
 			net_cell_suffix(k, d, suffix);
-			add_cell(t, net_encoder_cell(s), "encoder", suffix, k ? net_width(s) : s->inputs, s->hidden, s->bias);
+			add_cell(t, net_encoder_cell(s), "encoder", suffix, in, s->hidden, s->bias);
 		}
 	}
 }

@@ -23,7 +23,7 @@ struct work {
 	struct infer_model *m;
 	struct infer_ws *ws;
 	struct infer_sequence *seq;
-	float *states;              /* [MAX_BATCH][T + 1][hidden] for the layer alone */
+	float *states, *c;          /* [MAX_BATCH][T + 1][width], [MAX_BATCH][width] for the layer alone */
 	int T, batch;
 };
 
@@ -49,21 +49,22 @@ static void run_model(const struct work *w)
 
 static size_t state_stride(const struct work *w)
 {
-	return (size_t)(w->T + 1) * w->m->hidden + KERNEL_UNITS;
+	return (size_t)(w->T + 1) * w->m->width + KERNEL_UNITS;
 }
 
 /* The first encoder layer alone, as run.c carries it. */
 static void run_layer(const struct work *w)
 {
-	const size_t hidden = (size_t)w->m->hidden, stride = state_stride(w), in = (size_t)w->m->spec.inputs;
+	const size_t width = (size_t)w->m->width, stride = state_stride(w), in = (size_t)w->m->spec.inputs;
 
 	for (int row = 0; row < w->batch; row += KERNEL_ROWS)
 		for (int t = 0; t < w->T; t++) {
-			float *h = w->states + row * stride + t * hidden;
-			w->m->kernels->gru(&w->m->encoder[0], &(struct gru_step){
+			float *h = w->states + row * stride + t * width;
+			kernels_step(w->m->kernels, &w->m->encoder[0][0], &(struct cell_step){
 				.rows = w->batch - row < KERNEL_ROWS ? w->batch - row : KERNEL_ROWS,
 				.x = w->seq[row].x + t * in, .x_stride = (size_t)w->T * in, .h = h, .h_stride = stride,
-				.out = h + hidden, .out_stride = stride, .backward = t % 2,
+				.out = h + width, .out_stride = stride, .c = w->c + row * width, .c_stride = width,
+				.backward = t % 2,
 			});
 		}
 }
@@ -92,20 +93,22 @@ static void measure(const char *name, const struct work *w, void (*run)(const st
 	       flops / median / 1e3);
 }
 
-static double gru_flops(int in, int hid)
+static double cell_flops(enum cell_type type, int in, int hid)
 {
-	return 2.0 * 3 * hid * (in + hid);
+	return 2.0 * cell_gates(type) * hid * (in + hid);
 }
 
+/* With the additive attention. */
 static double model_flops(const struct net_spec *s, int T)
 {
-	const double keys = 2.0 * T * s->attention * s->hidden;
-	const double step = 2.0 * s->attention * s->hidden + 2.0 * T * (s->attention + s->hidden) +
-	                    gru_flops(net_decoder_inputs(s), s->hidden) + 2.0 * net_outputs(s) * s->hidden;
+	const int width = net_width(s);
+	const double keys = 2.0 * T * s->attention * width;
+	const double step = 2.0 * s->attention * width + 2.0 * T * (s->attention + width) +
+	                    cell_flops(net_decoder_cell(s), net_decoder_inputs(s), width) + 2.0 * net_outputs(s) * width;
 	double encoder = 0;
 
 	for (int l = 0; l < s->layers; l++)
-		encoder += T * gru_flops(l ? s->hidden : s->inputs, s->hidden);
+		encoder += T * net_directions(s) * cell_flops(net_encoder_cell(s), l ? width : s->inputs, s->hidden);
 	return encoder + keys + s->horizon * step;
 }
 
@@ -122,6 +125,8 @@ static float *draw(size_t n, double scale, uint32_t substream)
 
 static enum err bench(const struct kernels *k, const struct net_spec *s, int T, const char *filter, struct error *e)
 {
+	static const char *const names[] = { [ENCODER_GRU] = "gru", [ENCODER_LSTM] = "lstm", [ENCODER_RNN] = "rnn" };
+	const char *cell = names[s->encoder];
 	struct tensor_table table;
 	struct infer_sequence seq[MAX_BATCH];
 	struct work w = { .T = T, .seq = seq };
@@ -151,23 +156,26 @@ static enum err bench(const struct kernels *k, const struct net_spec *s, int T, 
 	if (rc)
 		goto done;
 	w.states = aligned_alloc(64, MAX_BATCH * state_stride(&w) * sizeof *w.states);
-	if (!w.states) {
+	w.c = aligned_alloc(64, (size_t)MAX_BATCH * w.m->width * sizeof *w.c);
+	if (!w.states || !w.c) {
 		rc = fail_nomem(e);
 		goto done;
 	}
 	memset(w.states, 0, MAX_BATCH * state_stride(&w) * sizeof *w.states);
+	memset(w.c, 0, (size_t)MAX_BATCH * w.m->width * sizeof *w.c);
 
 	for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
 		char name[64];
 		w.batch = batches[b];
-		snprintf(name, sizeof name, "%-7s gru   %d->%d T=%d B=%d", k->name, s->inputs, s->hidden, T, w.batch);
+		snprintf(name, sizeof name, "%-7s %-5s %d->%d T=%d B=%d", k->name, cell, s->inputs, s->hidden, T, w.batch);
 		if (strstr(name, filter))
-			measure(name, &w, run_layer, w.batch * T * gru_flops(s->inputs, s->hidden));
-		snprintf(name, sizeof name, "%-7s model %d->%d T=%d B=%d", k->name, s->inputs, s->hidden, T, w.batch);
+			measure(name, &w, run_layer, w.batch * T * cell_flops(net_encoder_cell(s), s->inputs, s->hidden));
+		snprintf(name, sizeof name, "%-7s %-5s model %d->%d T=%d B=%d", k->name, cell, s->inputs, s->hidden, T, w.batch);
 		if (strstr(name, filter))
 			measure(name, &w, run_model, w.batch * model_flops(s, T));
 	}
 done:
+	free(w.c);
 	free(w.states);
 	infer_ws_free(w.ws);
 	infer_model_free(w.m);
@@ -180,7 +188,10 @@ done:
 int main(int argc, char **argv)
 {
 	static const char *const levels[] = { "avx512", "avx2", "c" };
-	static const struct { int in, hid, T; } sizes[] = { { 8, 64, 30 }, { 8, 64, 96 }, { 64, 256, 96 } };
+	static const struct { enum encoder_type encoder; int in, hid, T; } sizes[] = {
+		{ ENCODER_GRU,  8, 64, 30 }, { ENCODER_GRU, 8, 64, 96 }, { ENCODER_GRU, 64, 256, 96 },
+		{ ENCODER_LSTM, 8, 64, 30 }, { ENCODER_RNN, 8, 64, 30 },
+	};
 	const char *filter = argc > 1 ? argv[1] : "";
 
 	for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
@@ -188,7 +199,7 @@ int main(int argc, char **argv)
 		for (size_t i = 0; k && i < sizeof sizes / sizeof *sizes; i++) {
 			struct error e;
 			const struct net_spec s = {
-				.inputs = sizes[i].in, .hidden = sizes[i].hid, .layers = 1, .bias = true,
+				.encoder = sizes[i].encoder, .inputs = sizes[i].in, .hidden = sizes[i].hid, .layers = 1, .bias = true,
 				.reset_after = true, .attention = sizes[i].hid,
 				.decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 1, .levels = 1, .horizon = 5,
 			};

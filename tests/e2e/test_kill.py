@@ -19,7 +19,7 @@ import time
 from gatecast import CSV, Client, csv_text, job_body, series, wait_for
 
 KILLS = 50
-BODY = job_body(epochs=40, early_stopping={"patience": 0}, batch_size=16)
+BODY = job_body(epochs=400, early_stopping={"patience": 0}, batch_size=16)
 WAVE = csv_text(series(400))
 EARLY = 2    # kills in a row without a new checkpoint that a job has to bear; the third worker's death fails it
 
@@ -81,7 +81,7 @@ def round_of_kills(daemon, rng, most):
     uploader.start()
     kills = without_checkpoint = checkpoint = 0
     while kills < most:
-        time.sleep(rng.random() * 0.4)
+        time.sleep(rng.random() * 0.5)
         if daemon.get(f"/v1/jobs/{job}").expect(200).json["status"] == "succeeded":
             break
         if without_checkpoint >= EARLY:

@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(const struct forecast_body *b)
 {
-	if (!b->model || !b->model[0] || b->inputs < 1 || b->inputs > FORECAST_MAX_INPUTS || b->levels > FORECAST_MAX_LEVELS)
+	if (!b->model || !b->model[0] || b->inputs < 1 || b->inputs > FORECAST_MAX_INPUTS ||
+		b->levels > FORECAST_MAX_LEVELS)
 		abort();
 	for (int i = 1; i < b->levels; i++)
 		if (!(b->level[i] > b->level[i - 1]))

@@ -30,6 +30,18 @@ static const struct parse_case cases[] = {
 	    "\"dropout\":0.5}"), ERR_OK, "" },
 	{ D("{\"type\":\"attention\",\"score\":\"additive\",\"input\":\"context\"}"), ERR_OK, "" },
 	{ D("{\"input\":\"context+previous\"}"), ERR_OK, "" },
+	{ J(",\"preset\":\"attention_lstm\""), ERR_OK, "" }, { J(",\"preset\":\"gru\""), ERR_OK, "" },
+	{ J(",\"preset\":\"lstm\""), ERR_OK, "" }, { J(",\"preset\":\"rnn\""), ERR_OK, "" },
+	{ J(",\"preset\":\"transformer\""), ERR_OK, "" },
+	{ J(",\"encoder\":{\"cell\":\"lstm\",\"bidirectional\":true},\"decoder\":{\"type\":\"mean\"}"), ERR_OK, "" },
+	{ J(",\"decoder\":{\"type\":\"attention\",\"score\":\"dot\"},\"encoder\":{\"nonlinearity\":\"relu\"},\"preset\":\"rnn\""),
+	  ERR_OK, "" },
+	{ E("{\"cell\":\"transformer\",\"hidden_size\":48,\"heads\":6,\"feedforward_size\":96,\"norm_first\":true,"
+	    "\"activation\":\"gelu\",\"causal\":true}"), ERR_OK, "" },
+	{ TR("{\"optimizer\":\"sgd\",\"momentum\":0.9}"), ERR_OK, "" }, { TR("{\"optimizer\":\"adamw\"}"), ERR_OK, "" },
+	{ TR("{\"optimizer\":\"rmsprop\",\"momentum\":0}"), ERR_OK, "" },
+	{ TR("{\"scheduler\":{\"type\":\"step\",\"step_size\":10,\"gamma\":0.5,\"warmup_epochs\":3}}"), ERR_OK, "" },
+	{ TR("{\"scheduler\":{\"type\":\"cosine\",\"min_rate\":1e-5}}"), ERR_OK, "" },
 	{ O("{}"), ERR_OK, "" },
 	{ O("{\"type\":\"point\"}"), ERR_OK, "" },
 	{ O("{\"type\":\"quantile\"}"), ERR_OK, "" },
@@ -74,11 +86,17 @@ static const struct parse_case cases[] = {
 	{ J(",\"window\":-3"), ERR_INVALID, "/window" }, { J(",\"window\":3000000000"), ERR_INVALID, "/window" },
 	{ J(",\"horizon\":0"), ERR_INVALID, "/horizon" }, { J(",\"horizon\":1001"), ERR_INVALID, "/horizon" },
 	{ J(",\"horizon\":true"), ERR_INVALID, "/horizon" },
-	{ J(",\"preset\":\"lstm\""), ERR_INVALID, "/preset" }, { J(",\"preset\":1"), ERR_INVALID, "/preset" },
+	{ J(",\"preset\":\"attention\""), ERR_INVALID, "/preset" }, { J(",\"preset\":1"), ERR_INVALID, "/preset" },
 	{ J(",\"windw\":30"), ERR_INVALID, "/windw" }, { J(",\"a/b~\":30"), ERR_INVALID, "/a~1b~0" },
 	{ E("[]"), ERR_INVALID, "/encoder" }, { E("null"), ERR_INVALID, "/encoder" },
-	{ E("{\"cell\":\"lstm\"}"), ERR_INVALID, "/encoder/cell" }, { E("{\"cell\":null}"), ERR_INVALID, "/encoder/cell" },
-	{ E("{\"bidirectional\":true}"), ERR_INVALID, "/encoder/bidirectional" },
+	{ E("{\"cell\":\"mlp\"}"), ERR_INVALID, "/encoder/cell" }, { E("{\"cell\":null}"), ERR_INVALID, "/encoder/cell" },
+	{ E("{\"cell\":\"transformer\",\"bidirectional\":true}"), ERR_INVALID, "/encoder/bidirectional" },
+	{ E("{\"cell\":\"lstm\",\"reset_after\":false}"), ERR_INVALID, "/encoder/reset_after" },
+	{ E("{\"nonlinearity\":\"relu\"}"), ERR_INVALID, "/encoder/nonlinearity" },
+	{ E("{\"cell\":\"rnn\",\"nonlinearity\":\"gelu\"}"), ERR_INVALID, "/encoder/nonlinearity" },
+	{ E("{\"cell\":\"transformer\",\"activation\":\"tanh\"}"), ERR_INVALID, "/encoder/activation" },
+	{ E("{\"cell\":\"transformer\",\"heads\":5}"), ERR_INVALID, "/encoder/heads" },
+	{ E("{\"heads\":2}"), ERR_INVALID, "/encoder/heads" }, { E("{\"causal\":true}"), ERR_INVALID, "/encoder/causal" },
 	{ E("{\"bidirectional\":0}"), ERR_INVALID, "/encoder/bidirectional" },
 	{ E("{\"hidden\":3}"), ERR_INVALID, "/encoder/hidden" }, { E("{\"hidden_size\":0}"), ERR_INVALID, "/encoder/hidden_size" },
 	{ E("{\"hidden_size\":2049}"), ERR_INVALID, "/encoder/hidden_size" },
@@ -87,7 +105,9 @@ static const struct parse_case cases[] = {
 	{ E("{\"dropout\":1}"), ERR_INVALID, "/encoder/dropout" }, { E("{\"dropout\":-0.1}"), ERR_INVALID, "/encoder/dropout" },
 	{ E("{\"dropout\":false}"), ERR_INVALID, "/encoder/dropout" },
 	{ E("{\"bias\":true,\"bias\":true}"), ERR_INVALID, "/encoder/bias" },
-	{ D("{\"type\":\"last\"}"), ERR_INVALID, "/decoder/type" }, { D("{\"score\":\"dot\"}"), ERR_INVALID, "/decoder/score" },
+	{ D("{\"type\":\"first\"}"), ERR_INVALID, "/decoder/type" }, { D("{\"score\":\"cosine\"}"), ERR_INVALID, "/decoder/score" },
+	{ D("{\"type\":\"mean\",\"score\":\"dot\"}"), ERR_INVALID, "/decoder/score" },
+	{ D("{\"type\":\"last\",\"input\":\"context\"}"), ERR_INVALID, "/decoder/input" },
 	{ D("{\"input\":\"previous\"}"), ERR_INVALID, "/decoder/input" }, { D("{\"kind\":1}"), ERR_INVALID, "/decoder/kind" },
 	{ O("{\"type\":\"categorical\"}"), ERR_INVALID, "/output/type" }, { O("\"point\""), ERR_INVALID, "/output" },
 	{ O("{\"type\":\"point\",\"levels\":[0.5]}"), ERR_INVALID, "/output/levels" },
@@ -101,14 +121,19 @@ static const struct parse_case cases[] = {
 	{ S("[0.7,0.1,0.2]"), ERR_INVALID, "/split" },
 	{ TR("{\"loss\":\"pinball\"}"), ERR_INVALID, "/training/loss" }, { TR("{\"loss\":\"l1\"}"), ERR_INVALID, "/training/loss" },
 	{ J(",\"output\":{\"type\":\"quantile\"},\"training\":{\"loss\":\"mse\"}"), ERR_INVALID, "/training/loss" },
-	{ TR("{\"optimizer\":\"sgd\"}"), ERR_INVALID, "/training/optimizer" },
+	{ TR("{\"optimizer\":\"lion\"}"), ERR_INVALID, "/training/optimizer" },
+	{ TR("{\"momentum\":0.9}"), ERR_INVALID, "/training/momentum" },
+	{ TR("{\"optimizer\":\"sgd\",\"momentum\":1}"), ERR_INVALID, "/training/momentum" },
 	{ TR("{\"learning_rate\":0}"), ERR_INVALID, "/training/learning_rate" },
 	{ TR("{\"learning_rate\":2}"), ERR_INVALID, "/training/learning_rate" },
 	{ TR("{\"learning_rate\":null}"), ERR_INVALID, "/training/learning_rate" },
 	{ TR("{\"batch_size\":0}"), ERR_INVALID, "/training/batch_size" }, { TR("{\"epochs\":0}"), ERR_INVALID, "/training/epochs" },
 	{ TR("{\"epochs\":10001}"), ERR_INVALID, "/training/epochs" }, { TR("{\"epoch\":1}"), ERR_INVALID, "/training/epoch" },
 	{ TR("{\"clip_norm\":-1}"), ERR_INVALID, "/training/clip_norm" }, { TR("{\"weight_decay\":2}"), ERR_INVALID, "/training/weight_decay" },
-	{ TR("{\"scheduler\":{\"type\":\"step\"}}"), ERR_INVALID, "/training/scheduler/type" },
+	{ TR("{\"scheduler\":{\"type\":\"linear\"}}"), ERR_INVALID, "/training/scheduler/type" },
+	{ TR("{\"scheduler\":{\"step_size\":0}}"), ERR_INVALID, "/training/scheduler/step_size" },
+	{ TR("{\"scheduler\":{\"warmup_epochs\":-1}}"), ERR_INVALID, "/training/scheduler/warmup_epochs" },
+	{ TR("{\"scheduler\":{\"min_rate\":0.01}}"), ERR_INVALID, "/training/scheduler/min_rate" },
 	{ TR("{\"scheduler\":{\"factor\":1}}"), ERR_INVALID, "/training/scheduler/factor" },
 	{ TR("{\"scheduler\":{\"gamma\":1}}"), ERR_INVALID, "/training/scheduler/gamma" },
 	{ TR("{\"scheduler\":\"none\"}"), ERR_INVALID, "/training/scheduler" },
@@ -168,11 +193,14 @@ END_TEST
 START_TEST(test_messages)
 {
 	static const struct { const char *body, *says; } told[] = {
-		{ E("{\"cell\":\"lstm\"}"), "\"gru\"" }, { J(",\"preset\":\"lstm\""), "\"attention_gru\"" },
-		{ D("{\"type\":\"last\"}"), "\"attention\"" }, { TR("{\"optimizer\":\"sgd\"}"), "\"adam\"" },
-		{ TR("{\"scheduler\":{\"type\":\"x\"}}"), "\"none\", \"reduce_on_plateau\"" },
+		{ E("{\"cell\":\"x\"}"), "\"gru\", \"lstm\", \"rnn\", \"transformer\"" },
+		{ J(",\"preset\":\"x\""), "\"attention_gru\", \"attention_lstm\", \"gru\", \"lstm\", \"rnn\", \"transformer\"" },
+		{ D("{\"type\":\"x\"}"), "\"attention\", \"last\", \"mean\"" },
+		{ TR("{\"optimizer\":\"x\"}"), "\"adam\", \"adamw\", \"sgd\", \"rmsprop\"" },
+		{ TR("{\"scheduler\":{\"type\":\"x\"}}"), "\"none\", \"reduce_on_plateau\", \"step\", \"cosine\"" },
+		{ E("{\"cell\":\"lstm\",\"reset_after\":false}"), "belongs to GRU cells" },
+		{ E("{\"cell\":\"transformer\",\"heads\":5}"), "5 does not divide 64" },
 		{ J(",\"windw\":1"), "\"window\"" }, { E("{\"hiden_size\":1}"), "\"hidden_size\"" },
-		{ E("{\"bidirectional\":true}"), "false" },
 	};
 	for (size_t i = 0; i < COUNT(told); i++) {
 		struct recipe r;
@@ -218,6 +246,48 @@ static void random_names(struct rng *r, char (*names)[FRAME_NAME_MAX + 1], int n
 		snprintf(names[i], FRAME_NAME_MAX + 1, "%s%d%s", prefix, i, odd[rng_below(r, COUNT(odd))]);
 }
 
+/* Members that the composition does not read stay at their defaults: others are refused. */
+static void random_composition(struct rng *r, struct recipe *out)
+{
+	recipe_preset(out, (enum preset)rng_below(r, PRESET_TRANSFORMER + 1));
+	out->encoder = (enum encoder_type)rng_below(r, ENCODER_TRANSFORMER + 1);
+	out->decoder = (enum decoder_type)rng_below(r, DECODER_MEAN + 1);
+	bool transformer = out->encoder == ENCODER_TRANSFORMER;
+	out->bidirectional = !transformer && rng_below(r, 2);
+	out->bias = rng_below(r, 2);
+	out->reset_after = out->encoder != ENCODER_GRU || rng_below(r, 2);
+	out->relu = out->encoder == ENCODER_RNN && rng_below(r, 2);
+	out->dropout = random_in(r, 0, 0.9);
+	if (transformer) {
+		out->heads = whole_in(r, 1, 8);
+		out->hidden = out->heads * whole_in(r, 1, 16);
+		out->feedforward = whole_in(r, 1, 300);
+		out->layers = 1;
+		out->norm_first = rng_below(r, 2);
+		out->gelu = rng_below(r, 2);
+		out->causal = rng_below(r, 2);
+	}
+	if (out->decoder == DECODER_ATTENTION) {
+		out->score = (enum score_type)rng_below(r, 2);
+		out->decoder_input = rng_below(r, 2) ? DECODER_CONTEXT : DECODER_CONTEXT_PREVIOUS;
+	}
+}
+
+static void random_steering(struct rng *r, struct recipe *out)
+{
+	out->optimizer = (enum optimizer_type)rng_below(r, OPTIMIZER_RMSPROP + 1);
+	out->momentum = out->optimizer >= OPTIMIZER_SGD ? random_in(r, 0, 0.99) : 0;
+	out->learning_rate = random_in(r, 1e-6, 1e-2);
+	out->scheduler = (enum scheduler_type)rng_below(r, SCHEDULER_COSINE + 1);
+	out->scheduler_factor = random_in(r, 0.01, 0.9);
+	out->scheduler_patience = whole_in(r, 0, 100);
+	out->scheduler_step_size = whole_in(r, 1, 100);
+	out->scheduler_gamma = random_in(r, 0.01, 0.9);
+	out->scheduler_min_rate = random_in(r, 0, 1e-6);
+	out->warmup_epochs = whole_in(r, 0, 20);
+	out->early_stopping_patience = whole_in(r, 0, 100);
+}
+
 static void random_recipe(struct rng *r, struct recipe *out)
 {
 	recipe_default(out);
@@ -231,10 +301,7 @@ static void random_recipe(struct rng *r, struct recipe *out)
 	out->horizon = whole_in(r, 1, NET_MAX_HORIZON);
 	out->hidden = whole_in(r, 1, 512);
 	out->layers = whole_in(r, 1, NET_MAX_LAYERS);
-	out->bias = rng_below(r, 2);
-	out->reset_after = rng_below(r, 2);
-	out->dropout = random_in(r, 0, 0.9);
-	out->decoder_input = rng_below(r, 2) ? DECODER_CONTEXT : DECODER_CONTEXT_PREVIOUS;
+	random_composition(r, out);
 	out->levels = rng_below(r, 2) ? whole_in(r, 1, NET_MAX_LEVELS) : 0;
 	for (int i = 0; i < out->levels; i++)
 		out->level[i] = (i + random_in(r, 0.1, 0.9)) / out->levels;
@@ -243,15 +310,11 @@ static void random_recipe(struct rng *r, struct recipe *out)
 	out->validation = random_in(r, 0.1, 0.2);
 	out->test = 1 - out->train - out->validation;
 	out->huber_delta = random_in(r, 0.1, 3);
-	out->learning_rate = random_in(r, 1e-6, 1e-2);
+	random_steering(r, out);
 	out->clip_norm = random_in(r, 0, 10);
 	out->weight_decay = random_in(r, 0, 1);
 	out->batch_size = whole_in(r, 1, 4096);
 	out->epochs = whole_in(r, 1, 10000);
-	out->scheduler = rng_below(r, 2) ? SCHEDULER_NONE : SCHEDULER_REDUCE_ON_PLATEAU;
-	out->scheduler_factor = random_in(r, 0.01, 0.9);
-	out->scheduler_patience = whole_in(r, 0, 100);
-	out->early_stopping_patience = whole_in(r, 0, 100);
 	out->seed = rng_below(r, (UINT64_C(1) << 53) + 1);
 }
 
@@ -261,6 +324,14 @@ static void check_names(int n, const char (*a)[FRAME_NAME_MAX + 1], const char (
 		ck_assert_str_eq(a[i], b[i]);
 }
 
+static void check_same_composition(const struct recipe *a, const struct recipe *b)
+{
+	ck_assert(a->preset == b->preset && a->encoder == b->encoder && a->decoder == b->decoder && a->score == b->score);
+	ck_assert(a->bidirectional == b->bidirectional && a->relu == b->relu && a->heads == b->heads);
+	ck_assert(a->feedforward == b->feedforward && a->norm_first == b->norm_first && a->gelu == b->gelu);
+	ck_assert(a->causal == b->causal && a->decoder_input == b->decoder_input);
+}
+
 static void check_same(const struct recipe *a, const struct recipe *b)
 {
 	ck_assert_str_eq(a->dataset, b->dataset);
@@ -268,15 +339,19 @@ static void check_same(const struct recipe *a, const struct recipe *b)
 	ck_assert(a->targets == b->targets && a->features == b->features);
 	check_names(a->targets, a->target, b->target);
 	check_names(a->features, a->feature, b->feature);
-	ck_assert(a->window == b->window && a->horizon == b->horizon && a->preset == b->preset);
+	ck_assert(a->window == b->window && a->horizon == b->horizon);
+	check_same_composition(a, b);
 	ck_assert(a->hidden == b->hidden && a->layers == b->layers && a->bias == b->bias && a->reset_after == b->reset_after);
-	ck_assert(a->dropout == b->dropout && a->decoder_input == b->decoder_input && a->levels == b->levels);
+	ck_assert(a->dropout == b->dropout && a->levels == b->levels);
 	ck_assert(!memcmp(a->level, b->level, (size_t)a->levels * sizeof *a->level));
 	ck_assert(a->train == b->train && a->validation == b->validation && a->test == b->test);
 	ck_assert(a->loss == b->loss && a->huber_delta == b->huber_delta && a->learning_rate == b->learning_rate);
 	ck_assert(a->clip_norm == b->clip_norm && a->weight_decay == b->weight_decay);
 	ck_assert(a->batch_size == b->batch_size && a->epochs == b->epochs && a->seed == b->seed);
 	ck_assert(a->scheduler == b->scheduler && a->scheduler_factor == b->scheduler_factor);
+	ck_assert(a->optimizer == b->optimizer && a->momentum == b->momentum && a->warmup_epochs == b->warmup_epochs);
+	ck_assert(a->scheduler_step_size == b->scheduler_step_size && a->scheduler_gamma == b->scheduler_gamma);
+	ck_assert(a->scheduler_min_rate == b->scheduler_min_rate);
 	ck_assert(a->scheduler_patience == b->scheduler_patience && a->early_stopping_patience == b->early_stopping_patience);
 }
 
@@ -296,6 +371,69 @@ START_TEST(test_round_trip)
 		struct error e = { 0 };
 		ck_assert_msg(job_body_parse(out.s, out.len, &back, &metadata, &e) == ERR_OK, "%s: %s", e.where, e.what);
 		check_same(&r, &back);
+	}
+	strbuf_fini(&out);
+}
+END_TEST
+
+/* A spec as the daemon of the first release stored it with a job: what it does not name is as it was then. */
+START_TEST(test_old_spec)
+{
+	static const char spec[] =
+		"{\"dataset\":\"wave\",\"model\":\"wave-3\",\"target\":[\"close\"],\"features\":[\"close\","
+		"\"volume\",\"sma_5\"],\"window\":12,\"horizon\":3,\"preset\":\"attention_gru\","
+		"\"encoder\":{\"cell\":\"gru\",\"hidden_size\":4,\"num_layers\":1,\"bidirectional\":false,"
+		"\"bias\":true,\"reset_after\":true,\"dropout\":0},\"decoder\":{\"type\":\"attention\","
+		"\"score\":\"additive\",\"input\":\"context+previous\"},\"output\":{\"type\":\"point\"},"
+		"\"split\":{\"train\":0.7,\"validation\":0.1,\"test\":0.2},\"training\":{\"loss\":\"mse\","
+		"\"huber_delta\":1,\"optimizer\":\"adam\",\"learning_rate\":0.001,\"batch_size\":64,\"epochs\":1,"
+		"\"clip_norm\":5,\"weight_decay\":0,\"scheduler\":{\"type\":\"reduce_on_plateau\",\"factor\":0.1,"
+		"\"patience\":5},\"early_stopping\":{\"patience\":10},\"seed\":1}}";
+	char *metadata;
+	struct recipe r = parse_good(spec, &metadata), d;
+	recipe_default(&d);
+	check_same_composition(&r, &d);
+	ck_assert(r.hidden == 4 && r.reset_after && r.scheduler == SCHEDULER_REDUCE_ON_PLATEAU && r.scheduler_patience == 5);
+	ck_assert(r.optimizer == OPTIMIZER_ADAM && r.momentum == 0 && r.warmup_epochs == 0);
+}
+END_TEST
+
+/* A preset is a set of defaults: wherever it stands, other members win. */
+START_TEST(test_preset)
+{
+	static const struct { const char *body; enum encoder_type encoder; enum decoder_type decoder; } wins[] = {
+		{ J(",\"preset\":\"lstm\""), ENCODER_LSTM, DECODER_LAST },
+		{ J(",\"preset\":\"lstm\",\"decoder\":{\"type\":\"mean\"}"), ENCODER_LSTM, DECODER_MEAN },
+		{ J(",\"decoder\":{\"type\":\"mean\"},\"preset\":\"lstm\""), ENCODER_LSTM, DECODER_MEAN },
+		{ J(",\"encoder\":{\"cell\":\"rnn\"},\"preset\":\"transformer\""), ENCODER_RNN, DECODER_LAST },
+		{ E("{\"cell\":\"lstm\"}"), ENCODER_LSTM, DECODER_ATTENTION },
+	};
+	for (size_t i = 0; i < COUNT(wins); i++) {
+		char *metadata;
+		struct recipe r = parse_good(wins[i].body, &metadata);
+		ck_assert_msg(r.encoder == wins[i].encoder && r.decoder == wins[i].decoder, "%s", wins[i].body);
+	}
+}
+END_TEST
+
+/* A spec names what its composition reads, and nothing else. */
+START_TEST(test_spec_names_what_counts)
+{
+	static const struct { const char *body, *there, *not_there; } specs[] = {
+		{ J(""), "\"reset_after\"", "\"heads\"" }, { J(""), "\"score\"", "\"momentum\"" },
+		{ J(",\"preset\":\"lstm\""), "\"bidirectional\"", "\"reset_after\"" },
+		{ J(",\"preset\":\"rnn\""), "\"nonlinearity\":\"tanh\"", "\"score\"" },
+		{ J(",\"preset\":\"transformer\""), "\"feedforward_size\":256", "\"bidirectional\"" },
+		{ TR("{\"optimizer\":\"sgd\"}"), "\"momentum\":0", "\"heads\"" },
+	};
+	struct strbuf out;
+	strbuf_init(&out, 1 << 20);
+	for (size_t i = 0; i < COUNT(specs); i++) {
+		char *metadata;
+		struct recipe r = parse_good(specs[i].body, &metadata);
+		strbuf_reset(&out);
+		recipe_render(&r, &out);
+		ck_assert_msg(strstr(out.s, specs[i].there) && !strstr(out.s, specs[i].not_there), "%s", out.s);
 	}
 	strbuf_fini(&out);
 }
@@ -452,6 +590,9 @@ Suite *job_suite(void)
 	tcase_add_test(t, test_messages);
 	tcase_add_test(t, test_size_limits);
 	tcase_add_test(t, test_round_trip);
+	tcase_add_test(t, test_old_spec);
+	tcase_add_test(t, test_preset);
+	tcase_add_test(t, test_spec_names_what_counts);
 	tcase_add_test(t, test_small_bodies);
 	tcase_add_test(t, test_progress);
 	tcase_add_test(t, test_evaluation);

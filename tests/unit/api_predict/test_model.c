@@ -55,9 +55,16 @@ static void random_forecaster(struct rng *r, struct forecaster *f)
 {
 	*f = (struct forecaster){ .frequency = { FREQ_BUSINESS_DAY, 1 } };
 	random_pipeline(r, &f->pipeline);
+	enum decoder_type decoder = (enum decoder_type)rng_below(r, DECODER_MEAN + 1);
+	enum score_type score = (enum score_type)rng_below(r, 2);
+	bool additive = decoder == DECODER_ATTENTION && score == SCORE_ADDITIVE;
 	f->net = (struct net_spec){
 		.inputs = f->pipeline.channels, .hidden = 1 + (int)rng_below(r, 100), .layers = 1 + (int)rng_below(r, 8),
-		.bias = rng_below(r, 2), .reset_after = rng_below(r, 2), .dropout = rng_uniform(r), .attention = 1 + (int)rng_below(r, 100),
+		.encoder = (enum encoder_type)rng_below(r, ENCODER_RNN + 1), .bidirectional = rng_below(r, 2),
+		.bias = rng_below(r, 2), .reset_after = rng_below(r, 2), .relu = rng_below(r, 2), .dropout = rng_uniform(r),
+		.heads = (int)rng_below(r, 9), .feedforward = (int)rng_below(r, 300), .norm_first = rng_below(r, 2),
+		.gelu = rng_below(r, 2), .causal = rng_below(r, 2),
+		.decoder = decoder, .score = score, .attention = additive ? 1 + (int)rng_below(r, 100) : 0,
 		.decoder_input = rng_below(r, 2) ? DECODER_CONTEXT : DECODER_CONTEXT_PREVIOUS,
 		.targets = f->pipeline.targets, .levels = 1 + (int)rng_below(r, 7), .horizon = f->pipeline.horizon,
 	};
@@ -100,6 +107,9 @@ static void check_network(const struct net_spec *a, const struct net_spec *b)
 	ck_assert(a->reset_after == b->reset_after && a->dropout == b->dropout && a->attention == b->attention);
 	ck_assert(a->decoder_input == b->decoder_input && a->targets == b->targets && a->levels == b->levels);
 	ck_assert(a->median_level == b->median_level && a->horizon == b->horizon);
+	ck_assert(a->encoder == b->encoder && a->bidirectional == b->bidirectional && a->relu == b->relu);
+	ck_assert(a->heads == b->heads && a->feedforward == b->feedforward && a->norm_first == b->norm_first);
+	ck_assert(a->gelu == b->gelu && a->causal == b->causal && a->decoder == b->decoder && a->score == b->score);
 }
 
 START_TEST(test_round_trip)
@@ -140,23 +150,62 @@ START_TEST(test_round_trip)
 }
 END_TEST
 
+/* A document of the first release, as its daemon stored it: format 1, a GRU behind an additive attention. */
+static const char old[] =
+	"{\"format\":1,\"preset\":\"attention_gru\",\"frequency\":\"D\",\"pipeline\":{\"window\":12,"
+	"\"horizon\":3,\"columns\":[{\"name\":\"close\",\"minimum\":85.812,\"maximum\":111.943},"
+	"{\"name\":\"volume\",\"minimum\":1000,\"maximum\":1499}],\"targets\":[{\"column\":0,\"log\":true,"
+	"\"scale\":0.04333429170990058,\"shrink\":1}],\"features\":[{\"column\":0,\"indicator\":null},"
+	"{\"column\":1,\"indicator\":null},{\"column\":0,\"indicator\":\"sma_5\"}],"
+	"\"channels\":[{\"transform\":\"change\",\"anchor\":0,\"mean\":0,\"scale\":0.08772799687458334},"
+	"{\"transform\":\"log_standard\",\"anchor\":0,\"mean\":7.119494261412837,\"scale\":0.11605739021143115},"
+	"{\"transform\":\"change\",\"anchor\":0,\"mean\":0,\"scale\":0.09260353745329172}]},"
+	"\"network\":{\"inputs\":3,\"hidden\":4,\"layers\":1,\"bias\":true,\"reset_after\":true,\"dropout\":0,"
+	"\"attention\":4,\"decoder_input\":\"context+previous\",\"targets\":1,\"levels\":[],\"median_level\":0,"
+	"\"horizon\":3},\"calibration\":28,\"spec\":{\"dataset\":\"wave\",\"model\":\"wave-3\","
+	"\"target\":[\"close\"],\"features\":[\"close\",\"volume\",\"sma_5\"],\"window\":12,\"horizon\":3,"
+	"\"preset\":\"attention_gru\",\"encoder\":{\"cell\":\"gru\",\"hidden_size\":4,\"num_layers\":1,"
+	"\"bidirectional\":false,\"bias\":true,\"reset_after\":true,\"dropout\":0},"
+	"\"decoder\":{\"type\":\"attention\",\"score\":\"additive\",\"input\":\"context+previous\"},"
+	"\"output\":{\"type\":\"point\"},\"split\":{\"train\":0.7,\"validation\":0.1,\"test\":0.2},"
+	"\"training\":{\"loss\":\"mse\",\"huber_delta\":1,\"optimizer\":\"adam\",\"learning_rate\":0.001,"
+	"\"batch_size\":64,\"epochs\":1,\"clip_norm\":5,\"weight_decay\":0,"
+	"\"scheduler\":{\"type\":\"reduce_on_plateau\",\"factor\":0.1,\"patience\":5},"
+	"\"early_stopping\":{\"patience\":10},\"seed\":1}}}";
+
 /* A good document, one piece of which is replaced. */
 static const char good[] =
-	"{\"format\":1,\"preset\":\"attention_gru\",\"frequency\":\"B\",\"pipeline\":{\"window\":30,\"horizon\":5,"
+	"{\"format\":2,\"preset\":\"lstm\",\"frequency\":\"B\",\"pipeline\":{\"window\":30,\"horizon\":5,"
 	"\"columns\":[{\"name\":\"y\",\"minimum\":1,\"maximum\":2}],"
 	"\"targets\":[{\"column\":0,\"log\":true,\"scale\":0.5,\"shrink\":0.25}],"
 	"\"features\":[{\"column\":0,\"indicator\":null},{\"column\":0,\"indicator\":\"sma_10\"}],"
 	"\"channels\":[{\"transform\":\"change\",\"anchor\":0,\"mean\":0,\"scale\":1},"
 	"{\"transform\":\"none\",\"anchor\":0,\"mean\":3,\"scale\":4}]},"
-	"\"network\":{\"inputs\":2,\"hidden\":8,\"layers\":1,\"bias\":true,\"reset_after\":true,\"dropout\":0,\"attention\":8,"
+	"\"network\":{\"inputs\":2,\"encoder\":\"lstm\",\"hidden\":8,\"layers\":1,\"bidirectional\":true,\"bias\":true,"
+	"\"reset_after\":true,\"relu\":false,\"dropout\":0,\"heads\":0,\"feedforward\":0,\"norm_first\":false,"
+	"\"gelu\":false,\"causal\":false,\"decoder\":\"attention\",\"score\":\"additive\",\"attention\":8,"
 	"\"decoder_input\":\"context\",\"targets\":1,\"levels\":[0.1,0.5,0.9],\"median_level\":1,\"horizon\":5},"
 	"\"calibration\":100,\"spec\":{\"a\":[1, 2]}}";
 
 static const struct { const char *from, *to; enum err want; const char *where; } damages[] = {
 	{ "", "", ERR_OK, "" },
-	{ "\"format\":1", "\"format\":2", ERR_INVALID, "/format" },
-	{ "\"format\":1,", "", ERR_INVALID, "/format" },
-	{ "attention_gru", "other", ERR_INVALID, "/preset" },
+	{ "\"format\":2", "\"format\":3", ERR_INVALID, "/format" },
+	{ "\"format\":2", "\"format\":0", ERR_INVALID, "/format" },
+	{ "\"format\":2,", "", ERR_INVALID, "/format" },
+	{ "\"preset\":\"lstm", "\"preset\":\"other", ERR_INVALID, "/preset" },
+	{ "\"encoder\":\"lstm\"", "\"encoder\":\"mlp\"", ERR_INVALID, "/network/encoder" },
+	{ "\"encoder\":\"lstm\",", "", ERR_INVALID, "/network/encoder" },
+	{ "\"bidirectional\":true", "\"bidirectional\":2", ERR_INVALID, "/network/bidirectional" },
+	{ "\"relu\":false", "\"relu\":null", ERR_INVALID, "/network/relu" },
+	{ "\"heads\":0", "\"heads\":65", ERR_INVALID, "/network/heads" },
+	{ "\"feedforward\":0", "\"feedforward\":-1", ERR_INVALID, "/network/feedforward" },
+	{ "\"norm_first\":false", "\"norm_first\":0", ERR_INVALID, "/network/norm_first" },
+	{ "\"gelu\":false", "\"gelu\":\"\"", ERR_INVALID, "/network/gelu" },
+	{ "\"causal\":false,", "", ERR_INVALID, "/network/causal" },
+	{ "\"decoder\":\"attention\"", "\"decoder\":\"\"", ERR_INVALID, "/network/decoder" },
+	{ "\"decoder\":\"attention\"", "\"decoder\":\"last\"", ERR_INVALID, "attention" },
+	{ "\"score\":\"additive\"", "\"score\":\"multiplicative\"", ERR_INVALID, "/network/score" },
+	{ "\"score\":\"additive\",\"attention\":8", "\"score\":\"dot\",\"attention\":0", ERR_OK, "" },
 	{ "\"B\"", "\"X\"", ERR_INVALID, "/frequency" },
 	{ "\"pipeline\":{", "\"pipelines\":{", ERR_INVALID, "/pipeline" },
 	{ "\"window\":30", "\"window\":0", ERR_INVALID, "/pipeline/window" },
@@ -172,7 +221,7 @@ static const struct { const char *from, *to; enum err want; const char *where; }
 	{ "\"column\":0,\"log\"", "\"column\":-1,\"log\"", ERR_INVALID, "/pipeline/targets/0/column" },
 	{ "\"log\":true", "\"log\":1", ERR_INVALID, "/pipeline/targets/0/log" },
 	{ "\"scale\":0.5", "\"scale\":0", ERR_INVALID, "/pipeline/targets/0/scale" },
-	{ "\"scale\":0.5", "\"scale\":1e999", ERR_SYNTAX, "byte 180" },
+	{ "\"scale\":0.5", "\"scale\":1e999", ERR_SYNTAX, "byte 171" },
 	{ "\"shrink\":0.25", "\"shrink\":1.5", ERR_INVALID, "/pipeline/targets/0/shrink" },
 	{ "\"column\":0,\"ind", "\"column\":1,\"ind", ERR_INVALID, "/pipeline/features/0/column" },
 	{ "\"indicator\":null", "\"indicator\":5", ERR_INVALID, "/pipeline/features/0/indicator" },
@@ -217,6 +266,20 @@ START_TEST(test_damages)
 	struct parse_case c = { damages[_i].to, damages[_i].want, damages[_i].where ? damages[_i].where : e.where };
 	case_check(&c, rc, &e);
 	free(text);
+}
+END_TEST
+
+START_TEST(test_old_document)
+{
+	struct document d;
+	struct error e = { 0 };
+	ck_assert_msg(document_parse(old, strlen(old), &d, &e) == ERR_OK, "%s: %s", e.where, e.what);
+	ck_assert_str_eq(d.preset, "attention_gru");
+	check_network(&d.net, &(struct net_spec){
+		.inputs = 3, .encoder = ENCODER_GRU, .hidden = 4, .layers = 1, .bias = true, .reset_after = true,
+		.decoder = DECODER_ATTENTION, .score = SCORE_ADDITIVE, .attention = 4, .decoder_input = DECODER_CONTEXT_PREVIOUS,
+		.targets = 1, .levels = 1, .horizon = 3 });
+	ck_assert_int_eq(d.calibration, 28);
 }
 END_TEST
 
@@ -329,6 +392,7 @@ Suite *model_suite(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, test_round_trip);
 	tcase_add_loop_test(t, test_damages, 0, (int)COUNT(damages));
+	tcase_add_test(t, test_old_document);
 	tcase_add_test(t, test_truncated);
 	tcase_add_test(t, test_skill);
 	tcase_add_test(t, test_version);

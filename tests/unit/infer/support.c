@@ -33,22 +33,29 @@ struct net_spec draw_spec(struct rng *r)
 {
 	struct net_spec s = {
 		.inputs = draw_int(r, 1, 20),
-		.hidden = draw_int(r, 1, 70),
+		.encoder = (enum encoder_type)draw_int(r, ENCODER_GRU, ENCODER_RNN),
 		.layers = draw_int(r, 1, 3),
+		.bidirectional = draw_int(r, 0, 1),
 		.bias = draw_int(r, 0, 1),
 		.reset_after = draw_int(r, 0, 1),
-		.attention = draw_int(r, 1, 50),
-		.decoder_input = draw_int(r, 0, 1) ? DECODER_CONTEXT_PREVIOUS : DECODER_CONTEXT,
+		.relu = draw_int(r, 0, 1),
+		.decoder = (enum decoder_type)draw_int(r, DECODER_ATTENTION, DECODER_MEAN),
+		.score = (enum score_type)draw_int(r, SCORE_ADDITIVE, SCORE_DOT),
+		.decoder_input = (enum decoder_input)draw_int(r, DECODER_CONTEXT, DECODER_CONTEXT_PREVIOUS),
 		.targets = draw_int(r, 1, 20),
 		.levels = draw_int(r, 1, 5),
 		.horizon = draw_int(r, 1, 6),
 	};
+	s.hidden = draw_int(r, 1, s.bidirectional ? 50 : 70);
+	s.attention = net_additive(&s) ? draw_int(r, 1, 50) : 0;
 	s.median_level = draw_int(r, 0, s.levels - 1);
 	return s;
 }
 
 void test_network_init(struct test_network *n, const struct net_spec *s, struct rng *r)
 {
+	const double scale = s->encoder == ENCODER_RNN && s->relu ? 0.9 : 1.5;   /* relu states must not grow */
+
 	n->spec = *s;
 	ck_assert_int_eq(net_spec_check(s, NULL), ERR_OK);
 	net_tensors(s, &n->table);
@@ -56,7 +63,7 @@ void test_network_init(struct test_network *n, const struct net_spec *s, struct 
 	for (int i = 0; i < n->table.n; i++) {
 		const struct tensor *t = &n->table.tensor[i];
 		const double fan = t->ndim == 2 ? (double)t->shape[1] : 4;
-		draw_floats(r, n->params + t->offset, t->count, 1.5 / sqrt(fan));
+		draw_floats(r, n->params + t->offset, t->count, scale / sqrt(fan));
 	}
 }
 
@@ -104,15 +111,31 @@ static double sigmoid(double x)
 	return 1 / (1 + exp(-x));
 }
 
-/* Gate `gate` before its function, the state's part scaled by r (NULL: not scaled). */
-static double gate_sum(const struct reference_gru *g, int gate, int unit, const double *x, const double *h)
+struct reference_cell reference_cell_of(const struct test_network *n, enum cell_type type, const char *part,
+                                        const char *suffix, int in, int hid)
+{
+	static const char *const stem[4] = { "weight_ih", "weight_hh", "bias_ih", "bias_hh" };
+	const float *tensor[4];
+
+	for (int i = 0; i < 4; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "%s.%s%s", part, stem[i], suffix);
+		tensor[i] = test_tensor(n, name);
+	}
+	return (struct reference_cell){
+		type, n->spec.reset_after, n->spec.relu, in, hid, tensor[0], tensor[1], tensor[2], tensor[3],
+	};
+}
+
+/* Gate `gate` of a unit before its function. */
+static double gate_sum(const struct reference_cell *g, int gate, int unit, const double *x, const double *h)
 {
 	const int row = gate * g->hid + unit;
 
 	return affine(g->wi, g->bi, row, g->in, x) + affine(g->wh, g->bh, row, g->hid, h);
 }
 
-void reference_gru(const struct reference_gru *g, const double *x, const double *h, double *out)
+static void reference_gru(const struct reference_cell *g, const double *x, const double *h, double *out)
 {
 	double *rh = must_alloc((size_t)g->hid * sizeof *rh);
 
@@ -129,15 +152,49 @@ void reference_gru(const struct reference_gru *g, const double *x, const double 
 	free(rh);
 }
 
+static void reference_lstm(const struct reference_cell *g, const double *x, const double *h, double *c, double *out)
+{
+	for (int u = 0; u < g->hid; u++) {
+		const double i = sigmoid(gate_sum(g, 0, u, x, h)), f = sigmoid(gate_sum(g, 1, u, x, h));
+		c[u] = f * c[u] + i * tanh(gate_sum(g, 2, u, x, h));
+		out[u] = sigmoid(gate_sum(g, 3, u, x, h)) * tanh(c[u]);
+	}
+}
+
+static void reference_rnn(const struct reference_cell *g, const double *x, const double *h, double *out)
+{
+	for (int u = 0; u < g->hid; u++) {
+		const double sum = gate_sum(g, 0, u, x, h);
+		out[u] = g->relu ? fmax(0, sum) : tanh(sum);
+	}
+}
+
+void reference_step(const struct reference_cell *g, const double *x, const double *h, double *c, double *out)
+{
+	if (g->type == CELL_LSTM)
+		reference_lstm(g, x, h, c, out);
+	else if (g->type == CELL_RNN)
+		reference_rnn(g, x, h, out);
+	else
+		reference_gru(g, x, h, out);
+}
+
+static double reference_score(int att, const double *q, const double *k, const double *v)
+{
+	double sum = 0;
+
+	for (int a = 0; a < att; a++)
+		sum += v ? v[a] * tanh(q[a] + k[a]) : q[a] * k[a] / sqrt(att);
+	return sum;
+}
+
 void reference_attend(int T, int att, int hid, const double *q, const double *k, const double *v,
                       const double *states, double *weights, double *context)
 {
 	double max = -INFINITY, sum = 0;
 
 	for (int t = 0; t < T; t++) {
-		weights[t] = 0;
-		for (int a = 0; a < att; a++)
-			weights[t] += v[a] * tanh(q[a] + k[t * att + a]);
+		weights[t] = reference_score(att, q, k + (size_t)t * att, v);
 		max = fmax(max, weights[t]);
 	}
 	for (int t = 0; t < T; t++)
@@ -151,81 +208,125 @@ void reference_attend(int T, int att, int hid, const double *q, const double *k,
 	}
 }
 
-/* States [T][hid] of one encoder layer over x [T][in]. */
-static void reference_layer(const struct test_network *n, int layer, int T, const double *x, double *states)
-{
-	const int hid = n->spec.hidden, in = layer ? hid : n->spec.inputs;
-	static const char *const stem[4] = { "weight_ih", "weight_hh", "bias_ih", "bias_hh" };
-	const float *tensor[4];
-	double *zero = must_alloc((size_t)hid * sizeof *zero);
+/* What an encoder yields: states [T][width], and the final ones, [forward, backward]. */
+struct reference_states {
+	int T, width;
+	double *states, *h, *c;   /* c: an LSTM's */
+};
 
-	for (int i = 0; i < 4; i++) {
-		char name[64];
-		snprintf(name, sizeof name, "encoder.%s_l%d", stem[i], layer);
-		tensor[i] = test_tensor(n, name);
-	}
-	const struct reference_gru g = { in, hid, n->spec.reset_after, tensor[0], tensor[1], tensor[2], tensor[3] };
-	memset(zero, 0, (size_t)hid * sizeof *zero);
-	for (int t = 0; t < T; t++)
-		reference_gru(&g, x + (size_t)t * in, t ? states + (size_t)(t - 1) * hid : zero,
-		              states + (size_t)t * hid);
-	free(zero);
-}
-
-/* The decoder over the encoder's states, with its arrays handed in: see reference_network(). */
-static void reference_decoder(const struct test_network *n, int T, const double *states, double *keys, double *q,
-                              double *input, double *h, double *next, double *v, double *y, double *attention)
+/* One direction of a layer over x [T][in], from zero. */
+static void reference_direction(const struct test_network *n, int layer, bool reverse, const double *x,
+                                struct reference_states *to)
 {
 	const struct net_spec *s = &n->spec;
-	const int hid = s->hidden, att = s->attention, outputs = net_outputs(s);
-	const bool feeds = s->decoder_input == DECODER_CONTEXT_PREVIOUS;
-	const struct reference_gru cell = {
-		hid + (feeds ? s->targets : 0), hid, s->reset_after,
-		test_tensor(n, "decoder.cell.weight_ih"), test_tensor(n, "decoder.cell.weight_hh"),
-		test_tensor(n, "decoder.cell.bias_ih"), test_tensor(n, "decoder.cell.bias_hh"),
-	};
+	const int hid = s->hidden, in = layer ? to->width : s->inputs, unit = reverse ? hid : 0;
+	double *h = to->h + unit, *c = to->c + unit;
+	double *next = must_alloc((size_t)hid * sizeof *next);
+	char suffix[CELL_SUFFIX];
 
-	for (int t = 0; t < T; t++)
-		for (int a = 0; a < att; a++)
-			keys[t * att + a] = affine(test_tensor(n, "decoder.attention.key.weight"),
-			                           test_tensor(n, "decoder.attention.key.bias"), a, hid,
-			                           states + (size_t)t * hid);
-	for (int a = 0; a < att; a++)
-		v[a] = test_tensor(n, "decoder.attention.score.weight")[a];
-	memcpy(h, states + (size_t)(T - 1) * hid, (size_t)hid * sizeof *h);
-	for (int step = 0; step < s->horizon; step++) {
-		for (int a = 0; a < att; a++)
-			q[a] = affine(test_tensor(n, "decoder.attention.query.weight"), NULL, a, hid, h);
-		reference_attend(T, att, hid, q, keys, v, states, attention + (size_t)step * T, input);
-		for (int i = 0; feeds && i < s->targets; i++)
-			input[hid + i] = step ? y[(size_t)(step - 1) * outputs + i * s->levels + s->median_level] : 0;
-		reference_gru(&cell, input, h, next);
+	net_cell_suffix(layer, reverse, suffix);
+	const struct reference_cell g = reference_cell_of(n, net_encoder_cell(s), "encoder", suffix, in, hid);
+	for (int u = 0; u < hid; u++)
+		h[u] = c[u] = 0;
+	for (int i = 0; i < to->T; i++) {
+		const int t = reverse ? to->T - 1 - i : i;
+		reference_step(&g, x + (size_t)t * in, h, c, next);
 		memcpy(h, next, (size_t)hid * sizeof *h);
-		for (int o = 0; o < outputs; o++)
-			y[(size_t)step * outputs + o] = affine(test_tensor(n, "output.weight"),
-			                                       test_tensor(n, "output.bias"), o, hid, h);
+		memcpy(to->states + (size_t)t * to->width + unit, h, (size_t)hid * sizeof *h);
 	}
+	free(next);
 }
 
-void reference_network(const struct test_network *n, int T, const float *x, double *y, double *attention)
+static void reference_encoder(const struct test_network *n, const float *x, struct reference_states *to)
 {
 	const struct net_spec *s = &n->spec;
-	const size_t hid = (size_t)s->hidden, att = (size_t)s->attention, inputs = (size_t)T * s->inputs;
-	const size_t wide = hid > (size_t)s->inputs ? hid : (size_t)s->inputs;
-	double *below = must_alloc((size_t)T * wide * sizeof *below), *states = must_alloc((size_t)T * hid * sizeof *states);
-	double *rest = must_alloc(((size_t)T * att + 2 * att + 3 * hid + (size_t)s->targets) * sizeof *rest);
-	double *q = rest + (size_t)T * att, *v = q + att, *h = v + att, *next = h + hid, *input = next + hid;
+	const size_t outputs = (size_t)to->T * to->width, inputs = (size_t)to->T * s->inputs;
+	double *below = must_alloc((outputs > inputs ? outputs : inputs) * sizeof *below);
 
 	for (size_t i = 0; i < inputs; i++)
 		below[i] = x[i];
 	for (int l = 0; l < s->layers; l++) {
-		reference_layer(n, l, T, below, states);
-		memcpy(below, states, (size_t)T * hid * sizeof *states);
+		for (int d = 0; d < net_directions(s); d++)
+			reference_direction(n, l, d, below, to);
+		memcpy(below, to->states, outputs * sizeof *below);
 	}
-	reference_decoder(n, T, states, rest, q, input, h, next, v, y, attention);
-	free(rest);
-	free(states);
 	free(below);
+}
+
+/* y [rows] = output.weight h + output.bias */
+static void reference_head(const struct test_network *n, const double *h, double *y)
+{
+	for (int o = 0; o < net_head_rows(&n->spec); o++)
+		y[o] = affine(test_tensor(n, "output.weight"), test_tensor(n, "output.bias"), o, net_width(&n->spec), h);
+}
+
+static void reference_mean(const struct reference_states *from, double *mean)
+{
+	for (int u = 0; u < from->width; u++) {
+		mean[u] = 0;
+		for (int t = 0; t < from->T; t++)
+			mean[u] += from->states[(size_t)t * from->width + u] / from->T;
+	}
+}
+
+/* Context and weights of the decoder's state h. */
+static void reference_context(const struct test_network *n, const struct reference_states *from, double *weights,
+                              double *context)
+{
+	const int att = n->spec.attention, T = from->T, width = from->width;
+
+	if (!net_additive(&n->spec)) {
+		reference_attend(T, width, width, from->h, from->states, NULL, from->states, weights, context);
+		return;
+	}
+	double *keys = must_alloc((size_t)(T + 2) * att * sizeof *keys), *q = keys + (size_t)T * att, *v = q + att;
+	for (int a = 0; a < att; a++) {
+		for (int t = 0; t < T; t++)
+			keys[t * att + a] = affine(test_tensor(n, "decoder.attention.key.weight"),
+			                           test_tensor(n, "decoder.attention.key.bias"), a, width,
+			                           from->states + (size_t)t * width);
+		q[a] = affine(test_tensor(n, "decoder.attention.query.weight"), NULL, a, width, from->h);
+		v[a] = test_tensor(n, "decoder.attention.score.weight")[a];
+	}
+	reference_attend(T, att, width, q, keys, v, from->states, weights, context);
+	free(keys);
+}
+
+/* The decoder begins with the encoder's final states and overwrites them. */
+static void reference_decoder(const struct test_network *n, struct reference_states *from, double *y, double *attention)
+{
+	const struct net_spec *s = &n->spec;
+	const int width = from->width, outputs = net_outputs(s), in = net_decoder_inputs(s);
+	const struct reference_cell cell = reference_cell_of(n, net_decoder_cell(s), "decoder.cell", "", in, width);
+	double *input = must_alloc((size_t)(in + width) * sizeof *input), *next = input + in;
+
+	for (int step = 0; step < s->horizon; step++) {
+		reference_context(n, from, attention + (size_t)step * from->T, input);
+		for (int i = 0; i < in - width; i++)
+			input[width + i] = step ? y[(size_t)(step - 1) * outputs + i * s->levels + s->median_level] : 0;
+		reference_step(&cell, input, from->h, from->c, next);
+		memcpy(from->h, next, (size_t)width * sizeof *next);
+		reference_head(n, from->h, y + (size_t)step * outputs);
+	}
+	free(input);
+}
+
+void reference_network(const struct test_network *n, int T, const float *x, double *y, double *attention)
+{
+	const int width = net_width(&n->spec);
+	double *block = must_alloc((size_t)(T + 2) * width * sizeof *block);
+	struct reference_states s = { T, width, block, block + (size_t)T * width, block + (size_t)(T + 1) * width };
+
+	reference_encoder(n, x, &s);
+	if (n->spec.decoder == DECODER_ATTENTION) {
+		reference_decoder(n, &s, y, attention);
+	} else {
+		if (n->spec.decoder == DECODER_MEAN)
+			reference_mean(&s, s.h);
+		reference_head(n, s.h, y);
+		memset(attention, 0, (size_t)n->spec.horizon * T * sizeof *attention);
+	}
+	free(block);
 }
 
 int run_level_suite(int argc, char **argv, Suite *s)

@@ -12,10 +12,10 @@
 #define MAX_TILE   (KERNEL_ROWS + 1)
 #define TOLERANCE  2e-6
 
-static struct net_spec spec_of(int inputs, int hidden, int attention, bool reset_after, bool bias)
+static struct net_spec spec_of(int inputs, int hidden, int attention, bool bias)
 {
 	return (struct net_spec){
-		.inputs = inputs, .hidden = hidden, .layers = 1, .bias = bias, .reset_after = reset_after,
+		.inputs = inputs, .hidden = hidden, .layers = 1, .bias = bias,
 		.attention = attention, .targets = 1, .levels = 1, .horizon = 1,
 	};
 }
@@ -35,7 +35,7 @@ static void widen(double *to, const float *from, int n)
 /* The key product: attention units over hidden inputs, scaled by ATTEND_SCALE_IN. */
 static void check_linear(struct rng *r, int in, int units)
 {
-	const struct net_spec s = spec_of(1, in, units, true, true);
+	const struct net_spec s = spec_of(1, in, units, true);
 	const size_t stride = (size_t)kernels_pad(units) + 1, x_stride = (size_t)in + 3;
 	struct test_network n;
 	float *x = must_alloc(MAX_TILE * x_stride * sizeof *x), *out = must_alloc(MAX_TILE * stride * sizeof *out);
@@ -79,75 +79,87 @@ START_TEST(linear_is_the_product)
 }
 END_TEST
 
-static void check_gru(struct rng *r, int in, int hid, bool reset_after, bool bias)
+/* A cell as the first encoder layer of a network: every number of rows, h and the LSTM's c. */
+static void check_cell(struct rng *r, const struct net_spec *s)
 {
-	const struct net_spec s = spec_of(in, hid, 1, reset_after, bias);
+	const int in = s->inputs, hid = s->hidden;
 	const size_t padded = (size_t)kernels_pad(hid), stride = padded + 1, x_stride = (size_t)in + 5;
+	const size_t states = MAX_TILE * stride;
 	struct test_network n;
-	float *x = must_alloc(MAX_TILE * x_stride * sizeof *x), *h = must_alloc(MAX_TILE * stride * sizeof *h);
-	float *out = must_alloc(MAX_TILE * stride * sizeof *out);
+	float *x = must_alloc(MAX_TILE * x_stride * sizeof *x), *h = must_alloc(states * sizeof *h);
+	float *out = must_alloc(states * sizeof *out);
+	float *before = must_alloc(states * sizeof *before), *c = must_alloc(states * sizeof *c);
 	float *z = must_alloc(MAX_TILE * padded * sizeof *z), *rh = must_alloc(MAX_TILE * padded * sizeof *rh);
-	double xd[MAX_SIZE], hd[MAX_SIZE], want[MAX_SIZE];
+	double xd[MAX_SIZE], hd[MAX_SIZE], cd[MAX_SIZE], want[MAX_SIZE];
 
-	test_network_init(&n, &s, r);
+	test_network_init(&n, s, r);
 	struct infer_model *m = test_model(&n, level);
-	const struct reference_gru g = {
-		in, hid, reset_after, test_tensor(&n, "encoder.weight_ih_l0"), test_tensor(&n, "encoder.weight_hh_l0"),
-		test_tensor(&n, "encoder.bias_ih_l0"), test_tensor(&n, "encoder.bias_hh_l0"),
-	};
+	const struct reference_cell g = reference_cell_of(&n, net_encoder_cell(s), "encoder", "_l0", in, hid);
 	draw_floats(r, x, MAX_TILE * x_stride, 2);
-	draw_floats(r, h, MAX_TILE * stride, 1);
+	draw_floats(r, h, states, 1);
+	draw_floats(r, before, states, 2);
+	for (int row = 0; row < MAX_TILE; row++)
+		before[row * stride + padded] = GUARD;
 
 	for (int rows = 1; rows <= MAX_TILE; rows++) {
-		fill(out, MAX_TILE * stride, GUARD);
-		level->gru(&m->encoder[0], &(struct gru_step){
+		fill(out, states, GUARD);
+		memcpy(c, before, states * sizeof *c);
+		kernels_step(level, &m->encoder[0][0], &(struct cell_step){
 			.rows = rows, .x = x, .x_stride = x_stride, .h = h, .h_stride = stride, .out = out,
-			.out_stride = stride, .z = z, .rh = rh, .backward = rows % 2,
+			.out_stride = stride, .c = c, .c_stride = stride, .z = z, .rh = rh, .backward = rows % 2,
 		});
 		for (int row = 0; row < rows; row++) {
 			widen(xd, x + row * x_stride, in);
 			widen(hd, h + row * stride, hid);
-			reference_gru(&g, xd, hd, want);
-			for (int u = 0; u < hid; u++)
+			widen(cd, before + row * stride, hid);
+			reference_step(&g, xd, hd, cd, want);
+			for (int u = 0; u < hid; u++) {
 				ck_assert(fabs(out[row * stride + u] - want[u]) <= TOLERANCE);
-			ck_assert(out[row * stride + padded] == GUARD);
+				ck_assert(fabs(c[row * stride + u] - cd[u]) <= TOLERANCE);
+			}
+			ck_assert(out[row * stride + padded] == GUARD && c[row * stride + padded] == GUARD);
 		}
-		for (size_t i = rows * stride; i < MAX_TILE * stride; i++)
-			ck_assert(out[i] == GUARD);
+		for (size_t i = rows * stride; i < states; i++)
+			ck_assert(out[i] == GUARD && c[i] == before[i]);
 	}
 	infer_model_free(m);
 	test_network_fini(&n);
 	free(rh);
 	free(z);
+	free(c);
+	free(before);
 	free(out);
 	free(h);
 	free(x);
 }
 
-static void check_gru_sizes(uint64_t seed, bool reset_after)
+static const struct { const char *name; enum encoder_type encoder; bool reset_after, relu; } cells[] = {
+	{ "gru, reset after",  ENCODER_GRU,  true,  false },
+	{ "gru, reset before", ENCODER_GRU,  false, false },
+	{ "lstm",              ENCODER_LSTM, false, false },
+	{ "rnn, tanh",         ENCODER_RNN,  false, false },
+	{ "rnn, relu",         ENCODER_RNN,  false, true },
+};
+#define CELLS (sizeof cells / sizeof *cells)
+
+START_TEST(cells_are_the_equations)
 {
 	struct rng r;
 
-	rng_init(&r, seed, RNG_TEST, 0);
-	for (int hid = 1; hid <= MAX_SIZE; hid++)
-		check_gru(&r, draw_int(&r, 1, MAX_SIZE), hid, reset_after, hid % 3 != 0);
-	for (int in = 1; in <= MAX_SIZE; in++)
-		check_gru(&r, in, draw_int(&r, 1, 20), reset_after, in % 3 != 0);
-}
-
-START_TEST(gru_with_reset_after_is_the_equation)
-{
-	check_gru_sizes(12, true);
-}
-END_TEST
-
-START_TEST(gru_with_reset_before_is_the_equation)
-{
-	check_gru_sizes(13, false);
+	rng_init(&r, 12, RNG_TEST, (uint32_t)_i);
+	for (int size = 1; size <= MAX_SIZE; size++)
+		for (int turn = 0; turn < 2; turn++) {
+			struct net_spec s = spec_of(turn ? size : draw_int(&r, 1, MAX_SIZE),
+			                            turn ? draw_int(&r, 1, 20) : size, 1, size % 3 != 0);
+			s.encoder = cells[_i].encoder;
+			s.reset_after = cells[_i].reset_after;
+			s.relu = cells[_i].relu;
+			check_cell(&r, &s);
+		}
 }
 END_TEST
 
-static void check_attend(struct rng *r, int T, int att, int hid)
+static void check_attend(struct rng *r, int T, int att, int hid, bool dot)
 {
 	const int weights = kernels_pad(T);
 	double *all = must_alloc((size_t)(T * (att + hid + 1) + 2 * att + hid) * sizeof *all);
@@ -162,17 +174,18 @@ static void check_attend(struct rng *r, int T, int att, int hid)
 	widen(states, fstates, T * hid);
 	widen(q, fq, att);
 	widen(v, fv, att);
-	reference_attend(T, att, hid, q, k, v, states, want, context);
+	reference_attend(T, att, hid, q, k, dot ? NULL : v, states, want, context);
 
-	for (int i = 0; i < T * att; i++)
+	for (int i = 0; i < T * att && !dot; i++)
 		fk[i] *= (float)ATTEND_SCALE_IN;
-	for (int i = 0; i < att; i++) {
+	for (int i = 0; i < att && !dot; i++) {
 		fq[i] *= (float)ATTEND_SCALE_IN;
 		fv[i] *= (float)ATTEND_SCALE_V;
 	}
 	fcontext[hid] = fweights[weights] = GUARD;
 	level->attend(&(struct attend){
-		.T = T, .attention = att, .hidden = hid, .query = fq, .keys = fk, .v = fv, .states = fstates,
+		.T = T, .attention = att, .hidden = hid, .query = fq, .keys = fk,
+		.v = dot ? NULL : fv, .scale = (float)(ATTEND_SCALE_DOT / sqrt(att)), .states = fstates,
 		.weights = fweights, .context = fcontext,
 	});
 	for (int t = 0; t < T; t++)
@@ -192,8 +205,8 @@ START_TEST(attend_is_the_softmax_of_scores)
 
 	rng_init(&r, 14, RNG_TEST, 0);
 	for (int T = 1; T <= MAX_SIZE; T++)
-		for (int i = 0; i < 5; i++)
-			check_attend(&r, T, 16 * draw_int(&r, 1, 5), 16 * draw_int(&r, 1, 5));
+		for (int i = 0; i < 6; i++)
+			check_attend(&r, T, 16 * draw_int(&r, 1, 5), 16 * draw_int(&r, 1, 5), i % 2);
 }
 END_TEST
 
@@ -271,8 +284,7 @@ int main(int argc, char **argv)
 
 	tcase_set_timeout(t, 300);
 	tcase_add_test(t, linear_is_the_product);
-	tcase_add_test(t, gru_with_reset_after_is_the_equation);
-	tcase_add_test(t, gru_with_reset_before_is_the_equation);
+	tcase_add_loop_test(t, cells_are_the_equations, 0, CELLS);
 	tcase_add_test(t, attend_is_the_softmax_of_scores);
 	tcase_add_test(t, gate_functions_are_within_3e_7);
 	tcase_add_test(t, gate_functions_keep_nan);

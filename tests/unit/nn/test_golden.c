@@ -1,7 +1,7 @@
 /* test_golden.c - layers, losses and Adam against PyTorch's values in tests/golden/ ($GOLDEN_DIR).
  * Compiled twice: double must agree to 1e-10, float to 1e-5. */
 #include "model/nn/attention.h"
-#include "model/nn/gru.h"
+#include "model/nn/cell.h"
 #include "model/nn/loss.h"
 #include "model/nn/optimizer.h"
 
@@ -70,144 +70,207 @@ static void check_golden(json_t *root, const char *path, size_t n, const real *g
 	free(want);
 }
 
-/* --- GRU --------------------------------------------------------------- */
+/* --- cells ------------------------------------------------------------- */
 
 #define MAX_STACK 2
-static const char *const gru_tensor[] = { "weight_ih", "weight_hh", "bias_ih", "bias_hh" };
 
-struct stack {
-	int T, B, in, hid, layers;
-	struct gru layer[MAX_STACK];
+/* Layers and directions of a file, each a cell with its tape; sequences of equal length. */
+struct run {
+	struct net_spec spec;
+	struct tensor_table table;
+	int T, B, width;
+	size_t rows, state;               /* state: numbers of one cell's state, B hid */
+	struct cell cell[MAX_STACK][2];
+	struct cell_tape tape[MAX_STACK][2];
 	struct packing packing;
-	struct gru_tape tape[MAX_STACK];
 	int lengths[8];
-	size_t n_params;
-	real *params, *dparams, *x, *h0, *dh, *dx, *dh0, *ws;
+	bool memory;
+	real *params, *dparams, *ws;
+	real *x, *outputs[MAX_STACK];     /* [rows][in], [rows][width] */
+	real *h0, *c0;                    /* [layers * directions][B][hid] */
+	real *own, *own_dx;               /* one direction's rows, in its own order */
 };
 
-/* Where a file keeps a tensor of layer k. */
-static void gru_path(char path[64], const char *where, int k, int tensor)
+static void run_take(struct run *r, struct scratch *s)
 {
-	snprintf(path, 64, "%s/%s_l%d", where, gru_tensor[tensor], k);
+	packing_take(&r->packing, r->T, r->B, s);
+	for (int k = 0; k < r->spec.layers; k++)
+		for (int d = 0; d < net_directions(&r->spec); d++)
+			cell_tape_take(&r->tape[k][d], &r->cell[k][d], r->rows, r->B, s);
 }
 
-static size_t gru_tensor_count(const struct gru *g, int tensor)
+/* Tensors of the encoder have PyTorch's names behind "encoder.". */
+static bool torch_path(const struct tensor *t, const char *where, char path[96])
 {
-	const size_t count[] = { (size_t)g->in, (size_t)g->hid, 1, 1 };
-	return 3 * (size_t)g->hid * count[tensor];
+	static const char encoder[] = "encoder.";
+	if (strncmp(t->name, encoder, sizeof encoder - 1))
+		return false;
+	snprintf(path, 96, "%s/%s", where, t->name + sizeof encoder - 1);
+	return true;
 }
 
-static void stack_place(struct stack *s)
+static void run_params(struct run *r, json_t *root)
 {
-	size_t at = 0;
-	for (int k = 0; k < s->layers; k++) {
-		struct gru *g = &s->layer[k];
-		*g = (struct gru){ .in = k ? s->hid : s->in, .hid = s->hid, .reset_after = true };
-		g->input = (struct linear){ .in = g->in, .out = 3 * s->hid, .bias = true };
-		g->recurrent = (struct linear){ .in = s->hid, .out = 3 * s->hid, .bias = true };
-		size_t *place[] = { &g->input.w, &g->recurrent.w, &g->input.b, &g->recurrent.b };
-		for (int i = 0; i < 4; i++) {
-			*place[i] = at;
-			at += gru_tensor_count(g, i);
-		}
+	char path[96];
+	r->params = reals(r->table.count);
+	r->dparams = reals(r->table.count);
+	for (int i = 0; i < r->table.n; i++) {
+		const struct tensor *t = &r->table.tensor[i];
+		if (torch_path(t, "params", path))
+			numbers_read(json_object_get(golden_at(root, path), "data"), t->count,
+			             r->params + t->offset);
 	}
-	s->n_params = at;
 }
 
-static void stack_take(struct stack *s, struct scratch *scratch)
+static void run_init(struct run *r, json_t *root, enum encoder_type type)
 {
-	packing_take(&s->packing, s->T, s->B, scratch);
-	for (int k = 0; k < s->layers; k++)
-		gru_tape_take(&s->tape[k], &s->layer[k], (size_t)(s->T * s->B), s->B, scratch);
-}
-
-static void stack_init(struct stack *s, json_t *root)
-{
-	*s = (struct stack){ .T = golden_int(root, "T"), .B = golden_int(root, "B"), .in = golden_int(root, "I"),
-	                     .hid = golden_int(root, "H"), .layers = golden_int(root, "layers") };
-	size_t rows = (size_t)(s->T * s->B), state = (size_t)(s->B * s->hid);
-	ck_assert_int_le(s->layers, MAX_STACK);
-	ck_assert_int_le(s->B, 8);
-	stack_place(s);
-	s->params = reals(s->n_params);
-	s->dparams = reals(s->n_params);
-	s->x = golden_reals(root, "x", rows * (size_t)s->in);
-	s->h0 = golden_reals(root, "h0", state * (size_t)s->layers);
-	s->dh = golden_reals(root, "upstream/y", rows * (size_t)s->hid);
-	s->dx = reals(rows * (size_t)(s->in > s->hid ? s->in : s->hid));
-	s->dh0 = reals(state * (size_t)s->layers);
-	size_t at = 0;
-	for (int k = 0; k < s->layers; k++) {
-		for (int i = 0; i < 4; i++) {
-			char path[64];
-			gru_path(path, "params", k, i);
-			size_t n = gru_tensor_count(&s->layer[k], i);
-			numbers_read(json_object_get(golden_at(root, path), "data"), n, s->params + at);
-			at += n;
+	*r = (struct run){ .T = golden_int(root, "T"), .B = golden_int(root, "B"), .memory = type == ENCODER_LSTM };
+	r->spec = (struct net_spec){
+		.encoder = type, .inputs = golden_int(root, "I"), .hidden = golden_int(root, "H"),
+		.layers = golden_int(root, "layers"), .bias = true, .reset_after = true,
+		.bidirectional = json_is_true(golden_at(root, "bidirectional")),
+		.decoder = DECODER_LAST, .targets = 1, .levels = 1, .horizon = 1,
+	};
+	int directions = net_directions(&r->spec);
+	ck_assert_int_le(r->spec.layers, MAX_STACK);
+	ck_assert_int_le(r->B, 8);
+	r->width = net_width(&r->spec);
+	ck_assert_int_le(r->spec.inputs, r->width);      /* run_backward() leaves dx in dout's room */
+	r->rows = (size_t)(r->T * r->B);
+	r->state = (size_t)(r->B * r->spec.hidden);
+	net_tensors(&r->spec, &r->table);
+	run_params(r, root);
+	for (int k = 0; k < r->spec.layers; k++) {
+		for (int d = 0; d < directions; d++) {
+			char suffix[CELL_SUFFIX];
+			net_cell_suffix(k, d, suffix);
+			r->cell[k][d] = cell_at(&r->spec, &r->table, net_encoder_cell(&r->spec), "encoder", suffix);
 		}
+		r->outputs[k] = reals(r->rows * (size_t)r->width);
 	}
+	size_t in = (size_t)(r->spec.inputs > r->width ? r->spec.inputs : r->width);
+	size_t states = r->state * (size_t)(r->spec.layers * directions);
+	r->x = golden_reals(root, "x", r->rows * (size_t)r->spec.inputs);
+	r->h0 = golden_reals(root, "h0", states);
+	r->c0 = r->memory ? golden_reals(root, "c0", states) : NULL;
+	r->own = reals(r->rows * in);
+	r->own_dx = reals(r->rows * in);
 	struct scratch measure = { 0 };
-	stack_take(s, &measure);
-	s->ws = reals(measure.used);
-	stack_take(s, &(struct scratch){ .base = s->ws });
-	for (int b = 0; b < s->B; b++)
-		s->lengths[b] = s->T;
-	packing_fill(&s->packing, s->lengths);
+	run_take(r, &measure);
+	r->ws = reals(measure.used);
+	run_take(r, &(struct scratch){ .base = r->ws });
+	for (int b = 0; b < r->B; b++)
+		r->lengths[b] = r->T;
+	packing_fill(&r->packing, r->lengths);
 }
 
-static void stack_fini(struct stack *s)
+static void run_fini(struct run *r)
 {
-	real *all[] = { s->params, s->dparams, s->x, s->h0, s->dh, s->dx, s->dh0, s->ws };
+	real *all[] = { r->params, r->dparams, r->ws, r->x, r->h0, r->c0, r->own, r->own_dx };
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		free(all[i]);
+	for (int k = 0; k < r->spec.layers; k++)
+		free(r->outputs[k]);
 }
 
-static const real *stack_input(const struct stack *s, int k)
+/* n numbers of each row between arrays of other widths, as direction d reads them. */
+static void rows_move(const struct run *r, int d, int n, const real *from, int ld_from, real *to, int ld_to)
 {
-	return k ? s->tape[k - 1].h : s->x;
+	if (d == 1)
+		packing_reverse(&r->packing, n, from, ld_from, to, ld_to);
+	for (int i = 0; d == 0 && i < r->packing.rows; i++)
+		memcpy(to + i * ld_to, from + i * ld_from, (size_t)n * sizeof(real));
 }
 
-static const char *const gru_files[] = { "gru_1layer", "gru_2layer" };
-
-START_TEST(gru_matches)
+/* Cell (k, d)'s part of an array of states. */
+static struct cell_state state_of(const struct run *r, int k, int d, real *h, real *c)
 {
-	json_t *root = golden_load(gru_files[_i]);
-	struct stack s;
-	stack_init(&s, root);
-	size_t rows = (size_t)(s.T * s.B), hid = (size_t)s.hid, state = (size_t)s.B * hid;
-	real *dlast = golden_reals(root, "upstream/h_n", state * (size_t)s.layers);
-	real *last = reals(state * (size_t)s.layers);
+	size_t at = (size_t)(k * net_directions(&r->spec) + d) * r->state;
+	return (struct cell_state){ .h = h + at, .c = c ? c + at : NULL };
+}
 
-	for (int k = 0; k < s.layers; k++) {
-		gru_forward(&s.layer[k], s.params, &s.packing, stack_input(&s, k), s.h0 + (size_t)k * state,
-		            &s.tape[k]);
-		memcpy(last + (size_t)k * state, s.tape[k].h + (rows - (size_t)s.B) * hid, state * sizeof(real));
-	}
-	check_golden(root, "y", rows * hid, s.tape[s.layers - 1].h);
-	check_golden(root, "h_n", state * (size_t)s.layers, last);
-
-	for (int k = s.layers - 1; k >= 0; k--) {
-		for (size_t i = 0; i < state; i++)
-			s.dh[(rows - (size_t)s.B) * hid + i] += dlast[(size_t)k * state + i];
-		gru_backward(&s.layer[k], s.params, &s.packing, stack_input(&s, k), s.dh, &s.tape[k], s.dparams,
-		             s.dh0 + (size_t)k * state, s.dx);
-		if (k)
-			memcpy(s.dh, s.dx, rows * hid * sizeof(real));
-	}
-	check_golden(root, "dx", rows * (size_t)s.in, s.dx);
-	check_golden(root, "dh0", state * (size_t)s.layers, s.dh0);
-	size_t at = 0;
-	for (int k = 0; k < s.layers; k++) {
-		for (int i = 0; i < 4; i++) {
-			char path[64];
-			gru_path(path, "grads", k, i);
-			check_golden(root, path, gru_tensor_count(&s.layer[k], i), s.dparams + at);
-			at += gru_tensor_count(&s.layer[k], i);
+static void run_forward(struct run *r, real *h_n, real *c_n)
+{
+	int hid = r->spec.hidden;
+	for (int k = 0; k < r->spec.layers; k++) {
+		const real *input = k ? r->outputs[k - 1] : r->x;
+		for (int d = 0; d < net_directions(&r->spec); d++) {
+			const struct cell *c = &r->cell[k][d];
+			struct cell_state last = state_of(r, k, d, h_n, c_n);
+			size_t end = (r->rows - (size_t)r->B) * (size_t)hid;
+			rows_move(r, d, c->in, input, c->in, r->own, c->in);
+			cell_forward(c, r->params, &r->packing, r->own, state_of(r, k, d, r->h0, r->c0),
+			             &r->tape[k][d]);
+			rows_move(r, d, hid, r->tape[k][d].h, hid, r->outputs[k] + d * hid, r->width);
+			memcpy(last.h, r->tape[k][d].h + end, r->state * sizeof(real));
+			if (last.c)
+				memcpy(last.c, r->tape[k][d].c + end, r->state * sizeof(real));
 		}
 	}
-	free(dlast);
-	free(last);
-	stack_fini(&s);
+}
+
+/* dh_n and dc_n become the gradients of h0 and c0, dout [rows][width] that of x. */
+static void run_backward(struct run *r, real *dout, real *dh_n, real *dc_n)
+{
+	int hid = r->spec.hidden;
+	for (int k = r->spec.layers - 1; k >= 0; k--) {
+		int in = r->cell[k][0].in;
+		real *dx = reals(r->rows * (size_t)in), *dh = reals(r->rows * (size_t)hid);
+		for (int d = 0; d < net_directions(&r->spec); d++) {
+			rows_move(r, d, in, k ? r->outputs[k - 1] : r->x, in, r->own, in);
+			rows_move(r, d, hid, dout + d * hid, r->width, dh, hid);
+			cell_backward(&r->cell[k][d], r->params, &r->packing, r->own, dh, state_of(r, k, d, dh_n, dc_n),
+			              &r->tape[k][d], r->dparams, r->own_dx);
+			rows_move(r, d, in, r->own_dx, in, r->own, in);
+			for (size_t i = 0; i < r->rows * (size_t)in; i++)
+				dx[i] += r->own[i];
+		}
+		memcpy(dout, dx, r->rows * (size_t)in * sizeof(real));
+		free(dx);
+		free(dh);
+	}
+}
+
+static const struct { const char *file; enum encoder_type type; } cell_files[] = {
+	{ "gru_1layer",         ENCODER_GRU },
+	{ "gru_2layer",         ENCODER_GRU },
+	{ "lstm_1layer",        ENCODER_LSTM },
+	{ "lstm_bidirectional", ENCODER_LSTM },
+	{ "rnn_tanh_1layer",    ENCODER_RNN },
+};
+
+START_TEST(cells_match)
+{
+	json_t *root = golden_load(cell_files[_i].file);
+	struct run r;
+	run_init(&r, root, cell_files[_i].type);
+	size_t outputs = r.rows * (size_t)r.width;
+	size_t states = r.state * (size_t)(r.spec.layers * net_directions(&r.spec));
+	real *dout = golden_reals(root, "upstream/y", outputs), *dh_n = golden_reals(root, "upstream/h_n", states);
+	real *dc_n = r.memory ? golden_reals(root, "upstream/c_n", states) : NULL;
+	real *h_n = reals(states), *c_n = r.memory ? reals(states) : NULL;
+
+	run_forward(&r, h_n, c_n);
+	check_golden(root, "y", outputs, r.outputs[r.spec.layers - 1]);
+	check_golden(root, "h_n", states, h_n);
+	if (r.memory)
+		check_golden(root, "c_n", states, c_n);
+
+	run_backward(&r, dout, dh_n, dc_n);
+	check_golden(root, "dx", r.rows * (size_t)r.spec.inputs, dout);
+	check_golden(root, "dh0", states, dh_n);
+	if (r.memory)
+		check_golden(root, "dc0", states, dc_n);
+	for (int i = 0; i < r.table.n; i++) {
+		const struct tensor *t = &r.table.tensor[i];
+		char path[96];
+		if (torch_path(t, "grads", path))
+			check_golden(root, path, t->count, r.dparams + t->offset);
+	}
+	real *all[] = { dout, dh_n, dc_n, h_n, c_n };
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		free(all[i]);
+	run_fini(&r);
 	json_decref(root);
 }
 END_TEST
@@ -222,27 +285,49 @@ static void swap_axes(int A, int B, int n, const real *from, real *to)
 			memcpy(to + (b * A + a) * n, from + (a * B + b) * n, (size_t)n * sizeof(real));
 }
 
+/* A file's attention: its tensors, in the order of their places in the block, and the sizes of q and k. */
+struct attention_case {
+	const char *file;
+	enum score_type score;
+	const char *query, *key;          /* members with the sizes of q and k */
+	int tensors;
+};
+
+static const struct attention_case attention_cases[] = {
+	{ "additive_attention",   SCORE_ADDITIVE, "Dq", "Dk", 4 },
+	{ "dot_attention_scaled", SCORE_DOT,      "D",  "D",  0 },
+};
+
+static const char *const attention_tensor[] = { "Wq", "Wk", "b", "v" };
+
+static struct attention attention_from(const struct attention_case *c, json_t *root, int dq, int dk, size_t count[4])
+{
+	struct attention a = { .score = c->score, .key = dk, .query = dk };
+	if (c->score == SCORE_DOT)
+		return a;
+	int att = golden_int(root, "A");
+	count[0] = (size_t)(att * dq);
+	count[1] = (size_t)(att * dk);
+	count[2] = count[3] = (size_t)att;
+	a.query = att;
+	a.query_map = (struct linear){ .in = dq, .out = att };
+	a.key_map = (struct linear){ .in = dk, .out = att, .bias = true, .w = count[0], .b = count[0] + count[1] };
+	a.v = a.key_map.b + count[2];
+	return a;
+}
+
 START_TEST(attention_matches)
 {
-	json_t *root = golden_load("additive_attention");
-	const int S = golden_int(root, "S"), B = golden_int(root, "B"), dq = golden_int(root, "Dq");
-	const int dk = golden_int(root, "Dk"), att = golden_int(root, "A");
-	const char *const names[] = { "Wq", "Wk", "b", "v" };
-	const size_t counts[] = { (size_t)(att * dq), (size_t)(att * dk), (size_t)att, (size_t)att };
-	size_t place[4], n_params = 0, n_keys = (size_t)(S * B * dk);
-
-	for (int i = 0; i < 4; i++) {
-		place[i] = n_params;
-		n_params += counts[i];
-	}
-	struct attention a = {
-		.key = dk, .att = att, .score = place[3],
-		.query_map = { .in = dq, .out = att, .w = place[0] },
-		.key_map = { .in = dk, .out = att, .bias = true, .w = place[1], .b = place[2] },
-	};
-	real *params = reals(n_params), *dparams = reals(n_params);
-	for (int i = 0; i < 4; i++)
-		numbers_read(json_object_get(golden_at(root, names[i]), "data"), counts[i], params + place[i]);
+	const struct attention_case *c = &attention_cases[_i];
+	json_t *root = golden_load(c->file);
+	const int S = golden_int(root, "S"), B = golden_int(root, "B");
+	const int dq = golden_int(root, c->query), dk = golden_int(root, c->key);
+	size_t count[4] = { 0 }, n_keys = (size_t)(S * B * dk);
+	struct attention a = attention_from(c, root, dq, dk, count);
+	size_t n_params = count[0] + count[1] + count[2] + count[3], at = 0;
+	real *params = reals(n_params + 1), *dparams = reals(n_params + 1);
+	for (int i = 0; i < c->tensors; at += count[i++])
+		numbers_read(json_object_get(golden_at(root, attention_tensor[i]), "data"), count[i], params + at);
 
 	struct packing p;
 	struct attention_tape tape;
@@ -275,10 +360,11 @@ START_TEST(attention_matches)
 	swap_axes(S, B, dk, dkeys, dk_torch);
 	check_golden(root, "grads/k", n_keys, dk_torch);
 	check_golden(root, "grads/q", (size_t)(B * dq), dquery);
-	for (int i = 0; i < 4; i++) {
+	at = 0;
+	for (int i = 0; i < c->tensors; at += count[i++]) {
 		char path[64];
-		snprintf(path, sizeof path, "grads/%s", names[i]);
-		check_golden(root, path, counts[i], dparams + place[i]);
+		snprintf(path, sizeof path, "grads/%s", attention_tensor[i]);
+		check_golden(root, path, count[i], dparams + at);
 	}
 
 	real *all[] = { params, dparams, ws, k, keys, dkeys, dk_torch, q, dquery, context, dcontext };
@@ -320,38 +406,41 @@ START_TEST(loss_matches)
 }
 END_TEST
 
-/* --- Adam -------------------------------------------------------------- */
+/* --- optimisers -------------------------------------------------------- */
 
-#define ADAM_STEPS   12
-#define ADAM_NUMBERS 7
+#define OPTIMIZER_STEPS   12
+#define OPTIMIZER_NUMBERS 7
 
-static const struct { const char *file; double max_norm; } adam_cases[] = {
-	{ "adam", INFINITY },
-	{ "adam_clip1", 1 },
+static const struct { const char *file; struct optimizer optimizer; double max_norm; } optimizer_cases[] = {
+	{ "adam",         { .type = OPTIMIZER_ADAM,  .learning_rate = 0.01 },                       INFINITY },
+	{ "adam_clip1",   { .type = OPTIMIZER_ADAM,  .learning_rate = 0.01 },                       1 },
+	{ "adamw",        { .type = OPTIMIZER_ADAMW, .learning_rate = 0.01, .weight_decay = 0.05 }, INFINITY },
+	{ "sgd_momentum", { .type = OPTIMIZER_SGD,   .learning_rate = 0.05, .momentum = 0.9 },      INFINITY },
 };
 
-START_TEST(adam_matches)
+START_TEST(optimizer_matches)
 {
-	json_t *root = golden_load(adam_cases[_i].file);
-	struct adam adam = { golden_number(root, "settings/lr"), 0.9, 0.999, 1e-8, 0 };
-	real *p = golden_reals(root, "p0", ADAM_NUMBERS);
-	real *g = golden_reals(root, "grads_per_step", (size_t)ADAM_STEPS * ADAM_NUMBERS);
-	real *norms = reals(ADAM_STEPS);
+	json_t *root = golden_load(optimizer_cases[_i].file);
+	const struct optimizer *o = &optimizer_cases[_i].optimizer;
+	ck_assert(fabs(golden_number(root, "settings/lr") - o->learning_rate) <= 0);
+	real *p = golden_reals(root, "p0", OPTIMIZER_NUMBERS);
+	real *g = golden_reals(root, "grads_per_step", (size_t)OPTIMIZER_STEPS * OPTIMIZER_NUMBERS);
+	real *norms = reals(OPTIMIZER_STEPS);
 	json_t *want_norms = golden_at(root, "norms_before_clip");
-	real m[ADAM_NUMBERS] = { 0 }, v[ADAM_NUMBERS] = { 0 }, want[ADAM_NUMBERS];
+	real m[OPTIMIZER_NUMBERS] = { 0 }, v[OPTIMIZER_NUMBERS] = { 0 }, want[OPTIMIZER_NUMBERS];
 
-	for (size_t step = 0; step < ADAM_STEPS; step++) {
-		real *now = g + step * ADAM_NUMBERS;
-		norms[step] = (real)gradient_norm(now, ADAM_NUMBERS);
-		gradient_clip(now, ADAM_NUMBERS, gradient_norm(now, ADAM_NUMBERS), adam_cases[_i].max_norm);
-		adam_step(&adam, step + 1, ADAM_NUMBERS, p, m, v, now);
-		numbers_read(json_array_get(golden_at(root, "params_after_step"), step), ADAM_NUMBERS, want);
-		check_close("p", ADAM_NUMBERS, p, want, TOLERANCE_GOLDEN, TOLERANCE_GOLDEN);
+	for (size_t step = 0; step < OPTIMIZER_STEPS; step++) {
+		real *now = g + step * OPTIMIZER_NUMBERS;
+		norms[step] = (real)gradient_norm(now, OPTIMIZER_NUMBERS);
+		gradient_clip(now, OPTIMIZER_NUMBERS, gradient_norm(now, OPTIMIZER_NUMBERS), optimizer_cases[_i].max_norm);
+		optimizer_step(o, step + 1, OPTIMIZER_NUMBERS, p, m, v, now);
+		numbers_read(json_array_get(golden_at(root, "params_after_step"), step), OPTIMIZER_NUMBERS, want);
+		check_close("p", OPTIMIZER_NUMBERS, p, want, TOLERANCE_GOLDEN, TOLERANCE_GOLDEN);
 	}
 	if (json_array_size(want_norms)) {
-		real want_norm[ADAM_STEPS];
-		numbers_read(want_norms, ADAM_STEPS, want_norm);
-		check_close("norm", ADAM_STEPS, norms, want_norm, TOLERANCE_GOLDEN, 0);
+		real want_norm[OPTIMIZER_STEPS];
+		numbers_read(want_norms, OPTIMIZER_STEPS, want_norm);
+		check_close("norm", OPTIMIZER_STEPS, norms, want_norm, TOLERANCE_GOLDEN, 0);
 	}
 	free(p);
 	free(g);
@@ -367,10 +456,10 @@ int main(void)
 	Suite *suite = suite_create("golden, " BUILD);
 	TCase *tc = tcase_create("torch");
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, gru_matches, 0, COUNT(gru_files));
-	tcase_add_test(tc, attention_matches);
+	tcase_add_loop_test(tc, cells_match, 0, COUNT(cell_files));
+	tcase_add_loop_test(tc, attention_matches, 0, COUNT(attention_cases));
 	tcase_add_loop_test(tc, loss_matches, 0, COUNT(loss_cases));
-	tcase_add_loop_test(tc, adam_matches, 0, COUNT(adam_cases));
+	tcase_add_loop_test(tc, optimizer_matches, 0, COUNT(optimizer_cases));
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

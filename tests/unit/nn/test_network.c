@@ -1,5 +1,6 @@
 /* test_network.c - what holds of a whole network whatever its numbers: sequences do not see each other, padding is
- * not read, a cut minibatch draws and adds up to the whole one, and the same call gives the same bits. */
+ * not read, a cut minibatch draws and adds up to the whole one, the same call gives the same bits, and two directions
+ * are one and one from behind. */
 #include "model/nn/network.h"
 
 #include "model/base/rng.h"
@@ -7,6 +8,7 @@
 #include "support.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,10 +22,40 @@ static const struct net_spec plain = {
 	.decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 2, .levels = 3, .median_level = 1, .horizon = 4,
 };
 
-static struct net_spec with_dropout(void)
+/* What a composition changes of `plain`. */
+static const struct composition {
+	const char *name;
+	enum encoder_type encoder;
+	bool bidirectional, relu;
+	enum decoder_type decoder;
+	enum score_type score;
+} compositions[] = {
+	{ "gru, additive",         ENCODER_GRU,  false, false, DECODER_ATTENTION, SCORE_ADDITIVE },
+	{ "gru both ways, dot",    ENCODER_GRU,  true,  false, DECODER_ATTENTION, SCORE_DOT },
+	{ "gru both ways, mean",   ENCODER_GRU,  true,  false, DECODER_MEAN,      SCORE_ADDITIVE },
+	{ "lstm, additive",        ENCODER_LSTM, false, false, DECODER_ATTENTION, SCORE_ADDITIVE },
+	{ "lstm both ways, dot",   ENCODER_LSTM, true,  false, DECODER_ATTENTION, SCORE_DOT },
+	{ "lstm both ways, last",  ENCODER_LSTM, true,  false, DECODER_LAST,      SCORE_ADDITIVE },
+	{ "rnn, last",             ENCODER_RNN,  false, false, DECODER_LAST,      SCORE_ADDITIVE },
+	{ "rnn both ways, mean",   ENCODER_RNN,  true,  true,  DECODER_MEAN,      SCORE_ADDITIVE },
+	{ "rnn both ways, added",  ENCODER_RNN,  true,  false, DECODER_ATTENTION, SCORE_ADDITIVE },
+};
+
+#define COMPOSITIONS ((int)(sizeof compositions / sizeof *compositions))
+
+static struct net_spec composed(int i, double dropout)
 {
+	const struct composition *c = &compositions[i];
 	struct net_spec s = plain;
-	s.dropout = 0.5;
+	s.encoder = c->encoder;
+	s.bidirectional = c->bidirectional;
+	s.relu = c->relu;
+	s.decoder = c->decoder;
+	s.score = c->score;
+	s.dropout = dropout;
+	if (!net_additive(&s))
+		s.attention = 0;
+	ck_assert_int_eq(net_spec_check(&s, NULL), ERR_OK);
 	return s;
 }
 
@@ -137,13 +169,14 @@ static void check_shards(const struct net_spec *s, int n, const struct dropout_k
 
 START_TEST(each_sequence_is_as_if_alone)
 {
-	check_shards(&plain, 1, &(struct dropout_key){ 0 });
+	struct net_spec s = composed(_i, 0);
+	check_shards(&s, 1, &(struct dropout_key){ 0 });
 }
 END_TEST
 
 START_TEST(shards_draw_what_the_whole_draws)
 {
-	struct net_spec s = with_dropout();
+	struct net_spec s = composed(_i, 0.5);
 	check_shards(&s, 2, &(struct dropout_key){ .seed = 3, .key = 8, .row_base = 16 });
 	check_shards(&s, 1, &(struct dropout_key){ .seed = 3, .key = 8, .row_base = 16 });
 }
@@ -151,9 +184,10 @@ END_TEST
 
 START_TEST(padding_is_not_read)
 {
+	struct net_spec s = composed(_i, 0);
 	struct call clean, dirty;
-	whole_init(&clean, &plain);
-	whole_init(&dirty, &plain);
+	whole_init(&clean, &s);
+	whole_init(&dirty, &s);
 	real *params = random_reals(clean.n_params, 1);
 	for (int t = 0; t < T; t++)
 		for (int b = 0; b < B; b++)
@@ -172,7 +206,7 @@ END_TEST
 
 START_TEST(the_same_call_gives_the_same_bits)
 {
-	struct net_spec s = with_dropout();
+	struct net_spec s = composed(_i, 0.5);
 	struct dropout_key key = { .seed = 1, .key = 2 };
 	struct call one, two;
 	whole_init(&one, &s);
@@ -192,20 +226,23 @@ START_TEST(the_same_call_gives_the_same_bits)
 }
 END_TEST
 
-START_TEST(attention_weights_are_shares)
+START_TEST(attention_weights_are_shares_or_none)
 {
+	struct net_spec s = composed(_i, 0);
 	struct call c;
-	whole_init(&c, &plain);
+	whole_init(&c, &s);
 	real *params = random_reals(c.n_params, 1);
+	for (size_t i = 0; i < c.n_a; i++)
+		c.attention[i] = NAN;
 	call_run(&c, params, NULL);
 	for (int i = 0; i < plain.horizon * B; i++) {
 		double sum = 0;
 		for (int t = 0; t < T; t++) {
 			real a = c.attention[i * T + t];
-			ck_assert(t < lengths[i % B] ? a > 0 && a <= 1 : a == 0);
+			ck_assert(t < lengths[i % B] && s.decoder == DECODER_ATTENTION ? a > 0 && a <= 1 : a == 0);
 			sum += a;
 		}
-		ck_assert(fabs(sum - 1) <= 1e-6);
+		ck_assert(fabs(sum - (s.decoder == DECODER_ATTENTION)) <= 1e-6);
 	}
 	free(params);
 	call_fini(&c);
@@ -214,7 +251,7 @@ END_TEST
 
 START_TEST(dropout_key_matters)
 {
-	struct net_spec s = with_dropout();
+	struct net_spec s = composed(_i, 0.5);
 	const struct dropout_key keys[] = {
 		{ .seed = 1, .key = 0 }, { .seed = 1, .key = 2 }, { .seed = 1, .key = 3 }, { .seed = 2, .key = 2 },
 		{ .seed = 1, .key = 2, .row_base = 64 },
@@ -233,6 +270,105 @@ START_TEST(dropout_key_matters)
 	for (int i = 0; i < N; i++)
 		call_fini(&c[i]);
 	free(params);
+}
+END_TEST
+
+/* Both directions of one layer, apart: a network of one direction, and one that reads each sequence from behind.
+ * A head is linear in the two summaries, so its columns can be parted and the forecasts added. */
+
+static void reverse_rows(int width, const real *from, real *to)
+{
+	for (int b = 0; b < B; b++)
+		for (int t = 0; t < lengths[b]; t++)
+			memcpy(to + (t * B + b) * width, from + ((lengths[b] - 1 - t) * B + b) * width,
+			       (size_t)width * sizeof(real));
+}
+
+/* Copy a tensor of the network of both directions to, or back from, that of one; `back` adds. */
+static void tensor_part(const struct tensor_table *both, real *whole, const struct tensor *t, real *part, int d,
+                        bool back)
+{
+	char name[sizeof t->name];
+	bool head = !strcmp(t->name, "output.weight");
+	snprintf(name, sizeof name, "%s%s", t->name, d && !strncmp(t->name, "encoder.", 8) ? "_reverse" : "");
+	const struct tensor *w = tensor_find(both, name);
+	ck_assert_ptr_nonnull(w);
+	size_t cols = t->ndim == 2 ? t->shape[1] : 1, stride = head ? 2 * cols : cols;
+	for (size_t i = 0; i < t->count; i++) {
+		real *in_whole = whole + w->offset + i / cols * stride + (head && d ? cols : 0) + i % cols;
+		if (back)
+			*in_whole += part[t->offset + i];
+		else
+			part[t->offset + i] = *in_whole;
+	}
+}
+
+static void tensors_part(const struct net_spec *both, real *whole, const struct net_spec *one, real *part, int d,
+                         bool back)
+{
+	struct tensor_table table, part_table;
+	net_tensors(both, &table);
+	net_tensors(one, &part_table);
+	for (int i = 0; i < part_table.n; i++)
+		if (d == 0 || strcmp(part_table.tensor[i].name, "output.bias"))    /* the bias is added once */
+			tensor_part(&table, whole, &part_table.tensor[i], part, d, back);
+}
+
+static void add_to(size_t n, const real *a, real *sum)
+{
+	for (size_t i = 0; i < n; i++)
+		sum[i] += a[i];
+}
+
+static void check_directions(const struct net_spec *both)
+{
+	struct net_spec one = *both;
+	struct call whole;
+	one.bidirectional = false;
+	whole_init(&whole, both);
+	real *params = random_reals(whole.n_params, 1), *dparams = reals(whole.n_params);
+	real *y = reals(whole.n_y), *dx = reals(whole.n_x), *reversed = reals(whole.n_x);
+	call_run(&whole, params, NULL);
+	for (int d = 0; d < 2; d++) {
+		struct call c;
+		whole_init(&c, &one);
+		real *part = reals(c.n_params);
+		tensors_part(both, params, &one, part, d, false);
+		if (d)
+			reverse_rows(one.inputs, whole.x, c.x);
+		call_run(&c, part, NULL);
+		add_to(c.n_y, c.y, y);
+		memcpy(reversed, c.dx, c.n_x * sizeof(real));
+		if (d)
+			reverse_rows(one.inputs, c.dx, reversed);
+		add_to(c.n_x, reversed, dx);
+		tensors_part(both, dparams, &one, c.dparams, d, true);
+		free(part);
+		call_fini(&c);
+	}
+	check_close("y", whole.n_y, whole.y, y, 10 * TOLERANCE_SAME, 10 * TOLERANCE_SAME);
+	check_close("dx", whole.n_x, whole.dx, dx, 10 * TOLERANCE_SAME, 10 * TOLERANCE_SAME);
+	check_close("dparams", whole.n_params, whole.dparams, dparams, 10 * TOLERANCE_SAME, 10 * TOLERANCE_SAME);
+	real *all[] = { params, dparams, y, dx, reversed };
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		free(all[i]);
+	call_fini(&whole);
+}
+
+START_TEST(two_directions_are_one_and_one_reversed)
+{
+	struct net_spec s = plain;
+	s.layers = 1;
+	s.attention = 0;
+	s.bidirectional = true;
+	s.encoder = (enum encoder_type)_i;
+	for (int relu = 0; relu < 2; relu++) {
+		s.relu = relu;
+		s.decoder = DECODER_LAST;
+		check_directions(&s);
+		s.decoder = DECODER_MEAN;
+		check_directions(&s);
+	}
 }
 END_TEST
 
@@ -271,7 +407,7 @@ END_TEST
 /* Weights fill ±bound of one gate's matrix, biases are 0, and the numbers are those of the documented stream. */
 START_TEST(init_is_xavier_uniform)
 {
-	struct net_spec s = plain;
+	struct net_spec s = composed(_i, 0);
 	struct tensor_table table;
 	s.hidden = 64;
 	net_tensors(&s, &table);
@@ -280,7 +416,9 @@ START_TEST(init_is_xavier_uniform)
 	for (int i = 0; i < table.n; i++) {
 		const struct tensor *t = &table.tensor[i];
 		bool gates = strstr(t->name, "_ih") || strstr(t->name, "_hh");
-		double fan_in = (double)t->shape[1], fan_out = (double)t->shape[0] / (gates ? 3 : 1);
+		double fan_in = (double)t->shape[1], fan_out = (double)t->shape[0];
+		if (gates)
+			fan_out /= cell_gates(*t->name == 'e' ? net_encoder_cell(&s) : net_decoder_cell(&s));
 		double bound = t->ndim == 2 ? sqrt(6 / (fan_in + fan_out)) : 0;
 		double top = 0;
 		struct rng r;
@@ -301,15 +439,16 @@ int main(void)
 	Suite *suite = suite_create("network, " BUILD);
 	TCase *tc = tcase_create("network");
 	tcase_set_timeout(tc, 120);
-	tcase_add_test(tc, each_sequence_is_as_if_alone);
-	tcase_add_test(tc, shards_draw_what_the_whole_draws);
-	tcase_add_test(tc, padding_is_not_read);
-	tcase_add_test(tc, the_same_call_gives_the_same_bits);
-	tcase_add_test(tc, attention_weights_are_shares);
-	tcase_add_test(tc, dropout_key_matters);
+	tcase_add_loop_test(tc, each_sequence_is_as_if_alone, 0, COMPOSITIONS);
+	tcase_add_loop_test(tc, shards_draw_what_the_whole_draws, 0, COMPOSITIONS);
+	tcase_add_loop_test(tc, padding_is_not_read, 0, COMPOSITIONS);
+	tcase_add_loop_test(tc, the_same_call_gives_the_same_bits, 0, COMPOSITIONS);
+	tcase_add_loop_test(tc, attention_weights_are_shares_or_none, 0, COMPOSITIONS);
+	tcase_add_loop_test(tc, dropout_key_matters, 0, COMPOSITIONS);
+	tcase_add_loop_test(tc, two_directions_are_one_and_one_reversed, 0, ENCODER_RNN + 1);
 	tcase_add_test(tc, dropout_drops_its_share);
 	tcase_add_test(tc, scratch_beyond_an_int_meets_no_allocation);
-	tcase_add_test(tc, init_is_xavier_uniform);
+	tcase_add_loop_test(tc, init_is_xavier_uniform, 0, COMPOSITIONS);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

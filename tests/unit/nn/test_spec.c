@@ -33,6 +33,33 @@ static void dropout_nan(struct net_spec *s)    { s->dropout = NAN; }
 static void input_unknown(struct net_spec *s)  { s->decoder_input = (enum decoder_input)2; }
 static void too_heavy(struct net_spec *s)      { s->hidden = NET_MAX_HIDDEN; s->layers = NET_MAX_LAYERS; }
 
+static void encoder_unknown(struct net_spec *s) { s->encoder = (enum encoder_type)4; }
+static void decoder_unknown(struct net_spec *s) { s->decoder = (enum decoder_type)3; }
+static void score_unknown(struct net_spec *s)  { s->score = (enum score_type)2; }
+static void dot_with_space(struct net_spec *s) { s->score = SCORE_DOT; }
+static void last_with_space(struct net_spec *s) { s->decoder = DECODER_LAST; }
+static void width_many(struct net_spec *s)     { s->bidirectional = true; s->hidden = NET_MAX_HIDDEN / 2 + 1; }
+static void head_heavy(struct net_spec *s)
+{
+	s->decoder = DECODER_MEAN;
+	s->attention = 0;
+	s->horizon = NET_MAX_HORIZON;
+	s->targets = NET_MAX_TARGETS;
+	s->levels = NET_MAX_LEVELS;
+}
+
+static void transformer_of(struct net_spec *s, int heads)
+{
+	s->encoder = ENCODER_TRANSFORMER;
+	s->heads = heads;
+	s->feedforward = 128;
+}
+
+static void heads_0(struct net_spec *s)        { transformer_of(s, 0); }
+static void heads_odd(struct net_spec *s)      { transformer_of(s, 3); }
+static void feedforward_0(struct net_spec *s)  { transformer_of(s, 4); s->feedforward = 0; }
+static void both_ways(struct net_spec *s)      { transformer_of(s, 4); s->bidirectional = true; }
+
 static const struct { void (*spoil)(struct net_spec *); const char *where, *what; } bad_cases[] = {
 	{ inputs_0,         "inputs",        "1 ... 256" },
 	{ inputs_many,      "inputs",        "257" },
@@ -50,6 +77,17 @@ static const struct { void (*spoil)(struct net_spec *); const char *where, *what
 	{ dropout_nan,      "dropout",       "[0, 1)" },
 	{ input_unknown,    "decoder_input", "context" },
 	{ too_heavy,        "hidden",        "67108864" },
+	{ encoder_unknown,  "encoder",       "gru, lstm, rnn or transformer" },
+	{ decoder_unknown,  "decoder",       "attention, last or mean" },
+	{ score_unknown,    "score",         "additive or dot" },
+	{ dot_with_space,   "attention",     "0 ... 0" },
+	{ last_with_space,  "attention",     "0 ... 0" },
+	{ width_many,       "hidden",        "1 ... 1024" },
+	{ head_heavy,       "hidden",        "67108864" },
+	{ heads_0,          "heads",         "1 ... 64" },
+	{ heads_odd,        "heads",         "3 does not divide 64" },
+	{ feedforward_0,    "feedforward",   "1 ... 8192" },
+	{ both_ways,        "bidirectional", "recurrent" },
 };
 
 START_TEST(limits_are_named)
@@ -65,7 +103,10 @@ START_TEST(limits_are_named)
 }
 END_TEST
 
-static const struct { const char *name; int ndim; size_t rows, cols; } tensors[] = {
+struct expected { const char *name; int ndim; size_t rows, cols; };
+
+/* The sizes of valid_spec(), as documents mean it that name none of the later choices. */
+static const struct expected plain_tensors[] = {
 	{ "encoder.weight_ih_l0",           2, 192, 8 },
 	{ "encoder.weight_hh_l0",           2, 192, 64 },
 	{ "encoder.bias_ih_l0",             1, 192, 0 },
@@ -86,16 +127,105 @@ static const struct { const char *name; int ndim; size_t rows, cols; } tensors[]
 	{ "output.bias",                    1, 6,   0 },
 };
 
+static void as_it_is(struct net_spec *s)
+{
+	(void)s;
+}
+
+static const struct expected lstm_both_dot_tensors[] = {
+	{ "encoder.weight_ih_l0",           2, 256, 8 },
+	{ "encoder.weight_hh_l0",           2, 256, 64 },
+	{ "encoder.bias_ih_l0",             1, 256, 0 },
+	{ "encoder.bias_hh_l0",             1, 256, 0 },
+	{ "encoder.weight_ih_l0_reverse",   2, 256, 8 },
+	{ "encoder.weight_hh_l0_reverse",   2, 256, 64 },
+	{ "encoder.bias_ih_l0_reverse",     1, 256, 0 },
+	{ "encoder.bias_hh_l0_reverse",     1, 256, 0 },
+	{ "encoder.weight_ih_l1",           2, 256, 128 },
+	{ "encoder.weight_hh_l1",           2, 256, 64 },
+	{ "encoder.bias_ih_l1",             1, 256, 0 },
+	{ "encoder.bias_hh_l1",             1, 256, 0 },
+	{ "encoder.weight_ih_l1_reverse",   2, 256, 128 },
+	{ "encoder.weight_hh_l1_reverse",   2, 256, 64 },
+	{ "encoder.bias_ih_l1_reverse",     1, 256, 0 },
+	{ "encoder.bias_hh_l1_reverse",     1, 256, 0 },
+	{ "decoder.cell.weight_ih",         2, 512, 130 },
+	{ "decoder.cell.weight_hh",         2, 512, 128 },
+	{ "decoder.cell.bias_ih",           1, 512, 0 },
+	{ "decoder.cell.bias_hh",           1, 512, 0 },
+	{ "output.weight",                  2, 6,   128 },
+	{ "output.bias",                    1, 6,   0 },
+};
+
+static void lstm_both_dot(struct net_spec *s)
+{
+	s->encoder = ENCODER_LSTM;
+	s->bidirectional = true;
+	s->score = SCORE_DOT;
+	s->attention = 0;
+}
+
+static const struct expected rnn_additive_tensors[] = {
+	{ "encoder.weight_ih_l0",           2, 64,  8 },
+	{ "encoder.weight_hh_l0",           2, 64,  64 },
+	{ "decoder.attention.query.weight", 2, 32,  64 },
+	{ "decoder.attention.key.weight",   2, 32,  64 },
+	{ "decoder.attention.key.bias",     1, 32,  0 },
+	{ "decoder.attention.score.weight", 2, 1,   32 },
+	{ "decoder.cell.weight_ih",         2, 192, 66 },    /* a GRU's */
+	{ "decoder.cell.weight_hh",         2, 192, 64 },
+	{ "output.weight",                  2, 6,   64 },
+	{ "output.bias",                    1, 6,   0 },
+};
+
+static void rnn_additive(struct net_spec *s)
+{
+	s->encoder = ENCODER_RNN;
+	s->bias = false;
+	s->layers = 1;
+}
+
+static const struct expected rnn_both_mean_tensors[] = {
+	{ "encoder.weight_ih_l0",           2, 64,  8 },
+	{ "encoder.weight_hh_l0",           2, 64,  64 },
+	{ "encoder.weight_ih_l0_reverse",   2, 64,  8 },
+	{ "encoder.weight_hh_l0_reverse",   2, 64,  64 },
+	{ "output.weight",                  2, 30,  128 },
+	{ "output.bias",                    1, 30,  0 },
+};
+
+static void rnn_both_mean(struct net_spec *s)
+{
+	rnn_additive(s);
+	s->bidirectional = true;
+	s->decoder = DECODER_MEAN;
+	s->attention = 0;
+}
+
+static const struct tensor_case {
+	void (*change)(struct net_spec *);
+	const struct expected *tensors;
+	int n;
+} tensor_cases[] = {
+	{ as_it_is,      plain_tensors,         COUNT(plain_tensors) },
+	{ lstm_both_dot, lstm_both_dot_tensors, COUNT(lstm_both_dot_tensors) },
+	{ rnn_additive,  rnn_additive_tensors,  COUNT(rnn_additive_tensors) },
+	{ rnn_both_mean, rnn_both_mean_tensors, COUNT(rnn_both_mean_tensors) },
+};
+
 START_TEST(tensors_are_as_documented)
 {
+	const struct tensor_case *c = &tensor_cases[_i];
+	const struct expected *tensors = c->tensors;
 	struct net_spec s = valid_spec();
 	struct tensor_table table;
 	struct error e;
 	size_t offset = 0;
 
+	c->change(&s);
 	ck_assert_int_eq(net_spec_check(&s, &e), ERR_OK);
 	net_tensors(&s, &table);
-	ck_assert_int_eq(table.n, COUNT(tensors));
+	ck_assert_int_eq(table.n, c->n);
 	for (int i = 0; i < table.n; i++) {
 		const struct tensor *t = &table.tensor[i];
 		ck_assert_str_eq(t->name, tensors[i].name);
@@ -127,6 +257,11 @@ START_TEST(the_largest_table_fits)
 	ck_assert_int_eq(table.n, 2 * NET_MAX_LAYERS + 8);
 	ck_assert_ptr_null(tensor_find(&table, "encoder.bias_ih_l0"));
 	ck_assert_uint_eq(tensor_find(&table, "decoder.cell.weight_ih")->shape[1], 64);
+	s.bias = true;
+	s.bidirectional = true;
+	net_tensors(&s, &table);
+	ck_assert_int_eq(table.n, 8 * NET_MAX_LAYERS + 10);
+	ck_assert_int_le(table.n, NET_MAX_TENSORS);
 }
 END_TEST
 
@@ -136,7 +271,7 @@ int main(void)
 	TCase *tc = tcase_create("spec");
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, limits_are_named, 0, COUNT(bad_cases));
-	tcase_add_test(tc, tensors_are_as_documented);
+	tcase_add_loop_test(tc, tensors_are_as_documented, 0, COUNT(tensor_cases));
 	tcase_add_test(tc, the_largest_table_fits);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);

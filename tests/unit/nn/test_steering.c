@@ -1,4 +1,4 @@
-/* test_steering.c - losses at their kinks, clipping, weight decay, the plateau scheduler and early stopping. */
+/* test_steering.c - losses at their kinks, clipping, weight decay, RMSprop, schedules and early stopping. */
 #include "model/nn/loss.h"
 #include "model/nn/optimizer.h"
 
@@ -84,14 +84,110 @@ START_TEST(norm_shows_what_is_not_finite)
 }
 END_TEST
 
-/* g = 0 with decay is g = decay * p; the first step of Adam moves by the rate, whatever the gradient's size. */
-START_TEST(adam_decays_weights)
+/* --- weight decay and RMSprop ------------------------------------------ */
+
+/* With g = 0 what moves is the decay: as a gradient of decay * p = 1, whose first step Adam makes as long as the rate
+ * and RMSprop ten times that; or, decoupled, as rate * decay * p. */
+static const struct { const char *name; enum optimizer_type type; double left; } decay_cases[] = {
+	{ "adam",    OPTIMIZER_ADAM,    1.9 },
+	{ "adamw",   OPTIMIZER_ADAMW,   1.9 },
+	{ "sgd",     OPTIMIZER_SGD,     1.9 },
+	{ "rmsprop", OPTIMIZER_RMSPROP, 1.0 },
+};
+
+START_TEST(weights_decay)
 {
-	const struct adam a = { 0.1, 0.9, 0.999, 1e-8, 0.5 };
+	const struct optimizer o = { .type = decay_cases[_i].type, .learning_rate = 0.1, .weight_decay = 0.5 };
 	real p[] = { 2, -2 }, m[2] = { 0 }, v[2] = { 0 };
-	const real g[2] = { 0 }, want[] = { (real)1.9, (real)-1.9 };
-	adam_step(&a, 1, 2, p, m, v, g);
+	const real g[2] = { 0 }, want[] = { (real)decay_cases[_i].left, (real)-decay_cases[_i].left };
+	optimizer_step(&o, 1, 2, p, m, v, g);
+	check_close(decay_cases[_i].name, 2, p, want, 1e-6, 0);
+}
+END_TEST
+
+/* Only AdamW's decay leaves the moments alone: behind a large gradient, Adam's is lost in the division. */
+START_TEST(adamw_decays_apart_from_the_gradient)
+{
+	const struct optimizer adam = { .type = OPTIMIZER_ADAM, .learning_rate = 0.1, .weight_decay = 0.5 };
+	const struct optimizer adamw = { .type = OPTIMIZER_ADAMW, .learning_rate = 0.1, .weight_decay = 0.5 };
+	real p[] = { 2, 2 }, m[2] = { 0 }, v[2] = { 0 };
+	const real g = 1000, want[] = { (real)1.9, (real)1.8 };
+	optimizer_step(&adam, 1, 1, &p[0], &m[0], &v[0], &g);
+	optimizer_step(&adamw, 1, 1, &p[1], &m[1], &v[1], &g);
 	check_close("p", 2, p, want, 1e-6, 0);
+	ck_assert(fabs((double)m[1] - 100) <= 1e-4);
+}
+END_TEST
+
+#define RMSPROP_STEPS 40
+
+/* Against the definition written out for one weight, in double: no state but what the sums give. */
+static double rmsprop_by_definition(const real *g, int steps, double rate, double momentum, double decay, double p)
+{
+	double square[RMSPROP_STEPS], direction[RMSPROP_STEPS];
+	for (int t = 0; t < steps; t++) {
+		double now = (double)g[t] + decay * p, mean = 0, moved = 0;
+		square[t] = now * now;
+		for (int k = 0; k <= t; k++)
+			mean += 0.01 * pow(0.99, t - k) * square[k];
+		direction[t] = now / (sqrt(mean) + 1e-8);
+		for (int k = 0; k <= t; k++)
+			moved += pow(momentum, t - k) * direction[k];
+		p -= rate * moved;
+	}
+	return p;
+}
+
+static const struct { double rate, momentum, decay; } rmsprop_cases[] = {
+	{ 0.01, 0, 0 }, { 0.01, 0.9, 0 }, { 0.001, 0, 0.1 }, { 0.001, 0.5, 0.1 },
+};
+
+START_TEST(rmsprop_is_its_definition)
+{
+	const struct optimizer o = {
+		.type = OPTIMIZER_RMSPROP, .learning_rate = rmsprop_cases[_i].rate, .momentum = rmsprop_cases[_i].momentum,
+		.weight_decay = rmsprop_cases[_i].decay,
+	};
+	real p = (real)0.75, m = 0, v = 0, *g = random_reals(RMSPROP_STEPS, 3);
+	for (int t = 0; t < RMSPROP_STEPS; t++) {
+		optimizer_step(&o, (uint64_t)t + 1, 1, &p, &m, &v, &g[t]);
+		real want = (real)rmsprop_by_definition(g, t + 1, o.learning_rate, o.momentum, o.weight_decay, 0.75);
+		check_close("p", 1, &p, &want, TOLERANCE_GOLDEN, TOLERANCE_GOLDEN);
+	}
+	free(g);
+}
+END_TEST
+
+/* --- schedules ---------------------------------------------------------- */
+
+#define SCHEDULED 6
+
+static const struct schedule_case {
+	const char *name;
+	struct schedule schedule;
+	double rate[SCHEDULED];   /* epochs 0 … from a base of 1 */
+} schedule_cases[] = {
+	{ "none",    { .type = SCHEDULER_NONE },                                 { 1, 1, 1, 1, 1, 1 } },
+	{ "plateau", { .type = SCHEDULER_REDUCE_ON_PLATEAU },                    { 1, 1, 1, 1, 1, 1 } },
+	{ "step",    { .type = SCHEDULER_STEP, .step_size = 2, .gamma = 0.5 },   { 1, 1, .5, .5, .25, .25 } },
+	{ "step 1",  { .type = SCHEDULER_STEP, .step_size = 1, .gamma = 0.1 },   { 1, .1, .01, 1e-3, 1e-4, 1e-5 } },
+	{ "cosine",  { .type = SCHEDULER_COSINE, .epochs = 4 },
+	  { 1, 0.85355339059327376, 0.5, 0.14644660940672624, 0, 0.14644660940672624 } },
+	{ "floor",   { .type = SCHEDULER_COSINE, .epochs = 4, .min_rate = 0.5 },
+	  { 1, 0.92677669529663688, 0.75, 0.57322330470336312, 0.5, 0.57322330470336312 } },
+	{ "never up", { .type = SCHEDULER_COSINE, .epochs = 4, .min_rate = 3 },  { 1, 1, 1, 1, 1, 1 } },
+	{ "warm-up", { .type = SCHEDULER_NONE, .warmup_epochs = 3 },             { .25, .5, .75, 1, 1, 1 } },
+	{ "both",    { .type = SCHEDULER_STEP, .step_size = 2, .gamma = 0.5, .warmup_epochs = 3 },
+	  { .25, .5, .375, .5, .25, .25 } },
+};
+
+START_TEST(a_schedule_is_a_function_of_the_epoch)
+{
+	const struct schedule_case *c = &schedule_cases[_i];
+	for (int epoch = SCHEDULED - 1; epoch >= 0; epoch--) {
+		double rate = schedule_rate(&c->schedule, 1, epoch);
+		ck_assert_msg(fabs(rate - c->rate[epoch]) <= 1e-15, "%s: in epoch %d the rate is %.17g", c->name, epoch, rate);
+	}
 }
 END_TEST
 
@@ -175,7 +271,10 @@ int main(void)
 	tcase_add_test(tc, pinball_levels);
 	tcase_add_test(tc, norm_and_clip);
 	tcase_add_test(tc, norm_shows_what_is_not_finite);
-	tcase_add_test(tc, adam_decays_weights);
+	tcase_add_loop_test(tc, weights_decay, 0, COUNT(decay_cases));
+	tcase_add_test(tc, adamw_decays_apart_from_the_gradient);
+	tcase_add_loop_test(tc, rmsprop_is_its_definition, 0, COUNT(rmsprop_cases));
+	tcase_add_loop_test(tc, a_schedule_is_a_function_of_the_epoch, 0, COUNT(schedule_cases));
 	tcase_add_loop_test(tc, plateau_lowers_the_rate, 0, COUNT(plateau_cases));
 	tcase_add_loop_test(tc, stopping, 0, COUNT(stop_cases));
 	suite_add_tcase(suite, tc);

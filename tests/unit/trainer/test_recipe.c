@@ -1,4 +1,4 @@
-/* Every limit of a recipe, from both sides. */
+/* Every limit of a recipe, from both sides, what presets set and what does not go together. */
 #include "fixture.h"
 
 #include <check.h>
@@ -32,7 +32,10 @@ static const struct { const char *where; size_t at; int low, high; } whole_cases
 	{ "/encoder/num_layers",               offsetof(struct recipe, layers),                  1, 8 },
 	{ "/training/batch_size",              offsetof(struct recipe, batch_size),              1, 4096 },
 	{ "/training/epochs",                  offsetof(struct recipe, epochs),                  1, 10000 },
+	{ "/encoder/feedforward_size",         offsetof(struct recipe, feedforward),             1, 8192 },
 	{ "/training/scheduler/patience",      offsetof(struct recipe, scheduler_patience),      0, 10000 },
+	{ "/training/scheduler/step_size",     offsetof(struct recipe, scheduler_step_size),     1, 10000 },
+	{ "/training/scheduler/warmup_epochs", offsetof(struct recipe, warmup_epochs),           0, 10000 },
 	{ "/training/early_stopping/patience", offsetof(struct recipe, early_stopping_patience), 0, 10000 },
 };
 
@@ -45,12 +48,23 @@ static void expect(const struct recipe *r, enum err want, const char *where, con
 		ck_assert_str_eq(e.where, where);
 }
 
+/* One in which every number means something; 4 heads divide 12 units. */
+static void busy_recipe(struct recipe *r)
+{
+	fixture_recipe(r);
+	recipe_preset(r, PRESET_TRANSFORMER);
+	r->optimizer = OPTIMIZER_SGD;
+	r->window = 2;
+}
+
 START_TEST(whole_numbers)
 {
 	struct recipe r;
 	const int value[] = { whole_cases[_i].low, whole_cases[_i].high, whole_cases[_i].low - 1, whole_cases[_i].high + 1 };
 	for (int k = 0; k < 4; k++) {
 		fixture_recipe(&r);
+		if (whole_cases[_i].at == offsetof(struct recipe, feedforward))
+			busy_recipe(&r);
 		memcpy((char *)&r + whole_cases[_i].at, &value[k], sizeof value[k]);
 		expect(&r, k < 2 ? ERR_OK : ERR_INVALID, whole_cases[_i].where, k % 2 ? "high" : "low");
 	}
@@ -58,12 +72,15 @@ START_TEST(whole_numbers)
 END_TEST
 
 static const struct { const char *where; size_t at; double low, high, below, above; } number_cases[] = {
-	{ "/encoder/dropout",           offsetof(struct recipe, dropout),          0,     0.95,  -0.01, 1 },
-	{ "/training/huber_delta",      offsetof(struct recipe, huber_delta),      1e-6,  1e6,   0,     1e7 },
-	{ "/training/learning_rate",    offsetof(struct recipe, learning_rate),    1e-8,  1,     0,     1.01 },
-	{ "/training/clip_norm",        offsetof(struct recipe, clip_norm),        0,     1e6,   -1,    INFINITY },
-	{ "/training/weight_decay",     offsetof(struct recipe, weight_decay),     0,     1,     -1e-9, 1.5 },
-	{ "/training/scheduler/factor", offsetof(struct recipe, scheduler_factor), 0.001, 0.999, 0,     1 },
+	{ "/encoder/dropout",             offsetof(struct recipe, dropout),            0,     0.95,  -0.01, 1 },
+	{ "/training/huber_delta",        offsetof(struct recipe, huber_delta),        1e-6,  1e6,   0,     1e7 },
+	{ "/training/learning_rate",      offsetof(struct recipe, learning_rate),      1e-8,  1,     0,     1.01 },
+	{ "/training/momentum",           offsetof(struct recipe, momentum),           0,     0.999, -0.1,  1 },
+	{ "/training/clip_norm",          offsetof(struct recipe, clip_norm),          0,     1e6,   -1,    INFINITY },
+	{ "/training/weight_decay",       offsetof(struct recipe, weight_decay),       0,     1,     -1e-9, 1.5 },
+	{ "/training/scheduler/factor",   offsetof(struct recipe, scheduler_factor),   0.001, 0.999, 0,     1 },
+	{ "/training/scheduler/gamma",    offsetof(struct recipe, scheduler_gamma),    0.001, 0.999, 0,     1 },
+	{ "/training/scheduler/min_rate", offsetof(struct recipe, scheduler_min_rate), 0,     0.005, -1,    0.0051 },
 };
 
 START_TEST(numbers)
@@ -73,7 +90,7 @@ START_TEST(numbers)
 		number_cases[_i].low, number_cases[_i].high, number_cases[_i].below, number_cases[_i].above, NAN,
 	};
 	for (int k = 0; k < 5; k++) {
-		fixture_recipe(&r);
+		busy_recipe(&r);
 		memcpy((char *)&r + number_cases[_i].at, &value[k], sizeof value[k]);
 		expect(&r, k < 2 ? ERR_OK : ERR_INVALID, number_cases[_i].where, "");
 	}
@@ -206,6 +223,162 @@ START_TEST(a_recipe_implies_a_network)
 }
 END_TEST
 
+/* --- presets and compositions -------------------------------------------------------------------------------------- */
+
+static const struct { const char *name; enum preset preset; enum encoder_type encoder; enum decoder_type decoder; }
+preset_cases[] = {
+	{ "attention_gru",  PRESET_ATTENTION_GRU,  ENCODER_GRU,         DECODER_ATTENTION },
+	{ "attention_lstm", PRESET_ATTENTION_LSTM, ENCODER_LSTM,        DECODER_ATTENTION },
+	{ "gru",            PRESET_GRU,            ENCODER_GRU,         DECODER_LAST },
+	{ "lstm",           PRESET_LSTM,           ENCODER_LSTM,        DECODER_LAST },
+	{ "rnn",            PRESET_RNN,            ENCODER_RNN,         DECODER_LAST },
+	{ "transformer",    PRESET_TRANSFORMER,    ENCODER_TRANSFORMER, DECODER_LAST },
+};
+
+START_TEST(a_preset_names_an_encoder_and_a_decoder)
+{
+	struct recipe r;
+	struct net_spec net;
+	enum preset found = PRESET_ATTENTION_GRU;
+	ck_assert(preset_find(preset_cases[_i].name, &found));
+	ck_assert_int_eq(found, preset_cases[_i].preset);
+	ck_assert(!preset_find("attention", &found));
+	fixture_recipe(&r);
+	recipe_preset(&r, found);
+	expect(&r, ERR_OK, "", preset_cases[_i].name);
+	recipe_net(&r, 3, &net);
+	ck_assert_int_eq(net.encoder, preset_cases[_i].encoder);
+	ck_assert_int_eq(net.decoder, preset_cases[_i].decoder);
+	ck_assert_int_eq(net.attention, net.decoder == DECODER_ATTENTION ? 12 : 0);
+	ck_assert_int_eq(net.decoder_input, net.decoder == DECODER_ATTENTION ? DECODER_CONTEXT_PREVIOUS : DECODER_CONTEXT);
+	ck_assert_int_eq(net.heads, net.encoder == ENCODER_TRANSFORMER ? 4 : 0);
+	ck_assert_int_eq(net.feedforward, net.encoder == ENCODER_TRANSFORMER ? 256 : 0);
+	struct error e = { .what = "" };
+	enum err rc = net_spec_check(&net, &e);
+	ck_assert_msg(rc == ERR_OK || rc == ERR_UNSUPPORTED, "%s: %s", e.where, e.what);
+}
+END_TEST
+
+#define GRU_A         PRESET_ATTENTION_GRU
+#define LSTM_A        PRESET_ATTENTION_LSTM
+#define GRU_L         PRESET_GRU
+#define LSTM_L        PRESET_LSTM
+#define RNN_L         PRESET_RNN
+#define TRANSFORMER_L PRESET_TRANSFORMER
+#define FLAG(member, to)   offsetof(struct recipe, member), sizeof(bool), .flag = to
+#define NUMBER(member, to) offsetof(struct recipe, member), sizeof(int), .number = to
+
+static const struct composition_case {
+	const char *where;
+	enum preset preset;
+	size_t at, size;
+	enum err want;
+	bool flag;
+	int number;
+} composition_cases[] = {
+	{ "/encoder/bidirectional",    GRU_A,         FLAG(bidirectional, true),   .want = ERR_OK },
+	{ "/encoder/bidirectional",    RNN_L,         FLAG(bidirectional, true),   .want = ERR_OK },
+	{ "/encoder/bidirectional",    TRANSFORMER_L, FLAG(bidirectional, true),   .want = ERR_INVALID },
+	{ "/encoder/reset_after",      GRU_L,         FLAG(reset_after, false),    .want = ERR_OK },
+	{ "/encoder/reset_after",      LSTM_A,        FLAG(reset_after, false),    .want = ERR_INVALID },
+	{ "/encoder/reset_after",      RNN_L,         FLAG(reset_after, false),    .want = ERR_INVALID },
+	{ "/encoder/reset_after",      TRANSFORMER_L, FLAG(reset_after, false),    .want = ERR_INVALID },
+	{ "/encoder/nonlinearity",     RNN_L,         FLAG(relu, true),            .want = ERR_OK },
+	{ "/encoder/nonlinearity",     LSTM_L,        FLAG(relu, true),            .want = ERR_INVALID },
+	{ "/encoder/heads",            TRANSFORMER_L, NUMBER(heads, 12),           .want = ERR_OK },
+	{ "/encoder/heads",            TRANSFORMER_L, NUMBER(heads, 5),            .want = ERR_INVALID },
+	{ "/encoder/heads",            TRANSFORMER_L, NUMBER(heads, 0),            .want = ERR_INVALID },
+	{ "/encoder/heads",            TRANSFORMER_L, NUMBER(heads, 65),           .want = ERR_INVALID },
+	{ "/encoder/heads",            GRU_L,         NUMBER(heads, 2),            .want = ERR_INVALID },
+	{ "/encoder/feedforward_size", GRU_L,         NUMBER(feedforward, 9),      .want = ERR_INVALID },
+	{ "/encoder/norm_first",       TRANSFORMER_L, FLAG(norm_first, true),      .want = ERR_OK },
+	{ "/encoder/norm_first",       LSTM_L,        FLAG(norm_first, true),      .want = ERR_INVALID },
+	{ "/encoder/activation",       TRANSFORMER_L, FLAG(gelu, true),            .want = ERR_OK },
+	{ "/encoder/activation",       RNN_L,         FLAG(gelu, true),            .want = ERR_INVALID },
+	{ "/encoder/causal",           TRANSFORMER_L, FLAG(causal, true),          .want = ERR_OK },
+	{ "/encoder/causal",           GRU_A,         FLAG(causal, true),          .want = ERR_INVALID },
+	{ "/decoder/score",            LSTM_A,        NUMBER(score, SCORE_DOT),    .want = ERR_OK },
+	{ "/decoder/score",            LSTM_L,        NUMBER(score, SCORE_DOT),    .want = ERR_INVALID },
+	{ "/decoder/input",            GRU_A,         NUMBER(decoder_input, DECODER_CONTEXT), .want = ERR_OK },
+	{ "/decoder/input",            GRU_L,         NUMBER(decoder_input, DECODER_CONTEXT), .want = ERR_INVALID },
+	{ "/encoder/cell",             GRU_A,         NUMBER(encoder, ENCODER_RNN),         .want = ERR_OK },
+	{ "/encoder/cell",             GRU_A,         NUMBER(encoder, ENCODER_TRANSFORMER), .want = ERR_OK },
+	{ "/encoder/cell",             GRU_A,         NUMBER(encoder, 4),          .want = ERR_INVALID },
+	{ "/decoder/type",             TRANSFORMER_L, NUMBER(decoder, DECODER_MEAN), .want = ERR_OK },
+	{ "/decoder/type",             LSTM_L,        NUMBER(decoder, 3),          .want = ERR_INVALID },
+	{ "/decoder/type",             LSTM_L,        NUMBER(decoder, -1),         .want = ERR_INVALID },
+	{ "/training/optimizer",       GRU_A,         NUMBER(optimizer, 4),        .want = ERR_INVALID },
+	{ "/training/scheduler/type",  GRU_A,         NUMBER(scheduler, 4),        .want = ERR_INVALID },
+};
+
+START_TEST(what_goes_together)
+{
+	const struct composition_case *c = &composition_cases[_i];
+	struct recipe r;
+	fixture_recipe(&r);
+	recipe_preset(&r, c->preset);
+	const void *value = c->size == sizeof c->flag ? (const void *)&c->flag : (const void *)&c->number;
+	memcpy((char *)&r + c->at, value, c->size);
+	expect(&r, c->want, c->where, preset_names[c->preset]);
+}
+END_TEST
+
+START_TEST(momentum_is_for_those_without_their_own)
+{
+	struct recipe r;
+	for (int o = OPTIMIZER_ADAM; o <= OPTIMIZER_RMSPROP; o++) {
+		fixture_recipe(&r);
+		r.optimizer = (enum optimizer_type)o;
+		r.momentum = 0.5;
+		expect(&r, o < OPTIMIZER_SGD ? ERR_INVALID : ERR_OK, "/training/momentum", "");
+		ck_assert(recipe_reads(&r, offsetof(struct recipe, momentum)) == (o >= OPTIMIZER_SGD));
+	}
+}
+END_TEST
+
+/* The attention decoder's cell is a GRU's behind an RNN: there reset_after means something. */
+START_TEST(reset_after_reaches_the_decoder)
+{
+	struct recipe r;
+	fixture_recipe(&r);
+	recipe_preset(&r, PRESET_RNN);
+	ck_assert(!recipe_reads(&r, offsetof(struct recipe, reset_after)));
+	r.decoder = DECODER_ATTENTION;
+	ck_assert(recipe_reads(&r, offsetof(struct recipe, reset_after)));
+	r.reset_after = false;
+	expect(&r, ERR_OK, "", "rnn, attention");
+}
+END_TEST
+
+START_TEST(two_directions_are_twice_as_wide)
+{
+	struct recipe r;
+	fixture_recipe(&r);
+	r.window = 512;
+	r.bidirectional = true;
+	r.hidden = 1024;
+	r.layers = 2;
+	expect(&r, ERR_OK, "", "just below");
+	r.window = 513;
+	expect(&r, ERR_INVALID, "/window", "just above");
+	r.window = 2;
+	r.hidden = 1025;
+	expect(&r, ERR_INVALID, "/encoder/hidden_size", "too wide");
+}
+END_TEST
+
+START_TEST(a_transformer_pays_for_its_windows_square)
+{
+	struct recipe r;
+	fixture_recipe(&r);
+	recipe_preset(&r, PRESET_TRANSFORMER);
+	r.window = 1000;
+	expect(&r, ERR_OK, "", "a thousand steps");
+	r.window = 2000;
+	expect(&r, ERR_INVALID, "/window", "two thousand");
+}
+END_TEST
+
 #define LOOP(test, table) tcase_add_loop_test(c, test, 0, sizeof(table) / sizeof *(table))
 
 int main(void)
@@ -222,6 +395,12 @@ int main(void)
 	tcase_add_test(c, columns);
 	tcase_add_test(c, activations_have_a_limit_together);
 	tcase_add_test(c, a_recipe_implies_a_network);
+	LOOP(a_preset_names_an_encoder_and_a_decoder, preset_cases);
+	LOOP(what_goes_together, composition_cases);
+	tcase_add_test(c, momentum_is_for_those_without_their_own);
+	tcase_add_test(c, reset_after_reaches_the_decoder);
+	tcase_add_test(c, two_directions_are_twice_as_wide);
+	tcase_add_test(c, a_transformer_pays_for_its_windows_square);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	int failed = srunner_ntests_failed(r);

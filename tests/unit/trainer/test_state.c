@@ -41,11 +41,33 @@ static void assert_same(const struct strbuf *a, const struct strbuf *b)
 	ck_assert_int_eq(memcmp(a->s, b->s, a->len), 0);
 }
 
+/* Every optimiser, every schedule. */
+static const struct { enum optimizer_type optimizer; double momentum; enum scheduler_type scheduler; int warmup; }
+steering_cases[] = {
+	{ OPTIMIZER_ADAM,    0,   SCHEDULER_REDUCE_ON_PLATEAU, 0 },
+	{ OPTIMIZER_ADAMW,   0,   SCHEDULER_COSINE,            2 },
+	{ OPTIMIZER_SGD,     0.9, SCHEDULER_STEP,              0 },
+	{ OPTIMIZER_RMSPROP, 0.5, SCHEDULER_NONE,              3 },
+};
+
+static struct trainer *steered_trainer(int i)
+{
+	struct recipe r;
+	small_recipe(&r);
+	r.optimizer = steering_cases[i].optimizer;
+	r.momentum = steering_cases[i].momentum;
+	r.scheduler = steering_cases[i].scheduler;
+	r.warmup_epochs = steering_cases[i].warmup;
+	r.scheduler_step_size = 2;
+	r.scheduler_min_rate = 0;
+	return fixture_trainer(&r, fixture_sine(250, 1));
+}
+
 START_TEST(a_restored_training_continues_bit_for_bit)
 {
 	struct strbuf state[EPOCHS + 1], end;
 	struct epoch_report report, again;
-	struct trainer *t = small_trainer();
+	struct trainer *t = steered_trainer(_i);
 	struct error e = { 0 };
 	save(t, &state[0]);
 	for (int i = 1; i <= EPOCHS; i++) {
@@ -54,7 +76,7 @@ START_TEST(a_restored_training_continues_bit_for_bit)
 	}
 	trainer_free(t);
 	for (int i = 0; i <= EPOCHS; i++) {
-		t = small_trainer();
+		t = steered_trainer(_i);
 		enum err rc = trainer_load(t, state[i].s, state[i].len, &e);
 		ck_assert_msg(rc == ERR_OK, "%s", e.what);
 		ck_assert_int_eq(trainer_epoch(t), i);
@@ -71,6 +93,30 @@ START_TEST(a_restored_training_continues_bit_for_bit)
 	}
 	for (int i = 0; i <= EPOCHS; i++)
 		strbuf_fini(&state[i]);
+}
+END_TEST
+
+/* Without a plateau, nothing but the schedule changes the rate. */
+START_TEST(the_schedule_steers_and_is_reported)
+{
+	static const double rates[][EPOCHS] = {
+		[1] = { 1.0 / 3, 0.6030056647916492, 0.6545084971874737, 0.3454915028125263, 0.0954915028125263 },
+		[2] = { 1, 1, 0.1, 0.1, 0.01 },
+		[3] = { 0.25, 0.5, 0.75, 1, 1 },
+	};
+	struct epoch_report report;
+	struct trainer *t = steered_trainer(_i);
+	double rate = t->recipe.learning_rate, first_loss = 0;
+	for (int i = 0; i < EPOCHS; i++) {
+		double before = t->course.rate;
+		ck_assert_int_eq(fixture_epoch(t, 1, &report, NULL), ERR_OK);
+		double want = t->recipe.scheduler == SCHEDULER_REDUCE_ON_PLATEAU ? before : rate * rates[_i][i];
+		ck_assert_msg(fabs(report.learning_rate - want) <= 1e-9 * want, "epoch %d: %g, not %g", i + 1,
+		              report.learning_rate, want);
+		first_loss = i ? first_loss : report.train_loss;
+	}
+	ck_assert(report.train_loss < first_loss);   /* it learns */
+	trainer_free(t);
 }
 END_TEST
 
@@ -134,6 +180,7 @@ enum { AT_WEIGHT_COUNT = 16, AT_EPOCH = 24, AT_STOPPED = 28, AT_RATE = 45, AT_BE
 
 static const struct { const char *name; size_t at, len; const char *bytes; } forged_cases[] = {
 	{ "another magic",         0,               1, "X" },
+	{ "an older version",      7,               1, "1" },
 	{ "another weight count",  AT_WEIGHT_COUNT, 1, "\x01" },
 	{ "epoch beyond the last", AT_EPOCH,        4, "\x00\x01\x00\x00" },
 	{ "negative epoch",        AT_EPOCH,        4, "\xff\xff\xff\xff" },
@@ -171,15 +218,21 @@ START_TEST(states_of_other_jobs_are_refused)
 	struct trainer *other_seed = fixture_trainer(&r, fixture_sine(250, 1));
 	small_recipe(&r);
 	struct trainer *other_rows = fixture_trainer(&r, fixture_walk(250, 1));
+	r.optimizer = OPTIMIZER_ADAMW;
+	struct trainer *other_optimizer = fixture_trainer(&r, fixture_sine(250, 1));
 	save(other_seed, &before);
 	assert_refused(other_seed, state.s, state.len, &before);
 	strbuf_fini(&before);
 	save(other_rows, &before);
 	assert_refused(other_rows, state.s, state.len, &before);
 	strbuf_fini(&before);
+	save(other_optimizer, &before);
+	assert_refused(other_optimizer, state.s, state.len, &before);
+	strbuf_fini(&before);
 	strbuf_fini(&state);
 	trainer_free(other_seed);
 	trainer_free(other_rows);
+	trainer_free(other_optimizer);
 }
 END_TEST
 
@@ -358,7 +411,8 @@ int main(void)
 	TCase *c = tcase_create("trainer_state");
 	suite_add_tcase(s, c);
 	tcase_set_timeout(c, 300);
-	tcase_add_test(c, a_restored_training_continues_bit_for_bit);
+	LOOP(a_restored_training_continues_bit_for_bit, steering_cases);
+	LOOP(the_schedule_steers_and_is_reported, steering_cases);
 	tcase_add_test(c, truncated_states_are_refused);
 	tcase_add_test(c, flipped_bytes_are_refused);
 	LOOP(forged_states_are_refused, forged_cases);
