@@ -167,12 +167,24 @@ static void write_network(const struct net_spec *s, const double *level, struct 
 	strbuf_addf(out, "],\"median_level\":%d,\"horizon\":%d}", s->median_level, s->horizon);
 }
 
+/* The preset that comes closest to a network without a recipe. */
+static enum preset net_preset(const struct net_spec *s)
+{
+	static const enum preset by_encoder[] = {
+		[ENCODER_GRU] = PRESET_GRU, [ENCODER_LSTM] = PRESET_LSTM, [ENCODER_RNN] = PRESET_RNN,
+		[ENCODER_TRANSFORMER] = PRESET_TRANSFORMER,
+	};
+	if (s->decoder != DECODER_ATTENTION)
+		return by_encoder[s->encoder];
+	return s->encoder == ENCODER_LSTM ? PRESET_ATTENTION_LSTM : PRESET_ATTENTION_GRU;
+}
+
 void document_render(const struct forecaster *f, const struct recipe *r, struct strbuf *out)
 {
 	char frequency[32];
 	frequency_format(f->frequency, frequency, sizeof frequency);
 	strbuf_addf(out, "{\"format\":%d", DOCUMENT_FORMAT);
-	json_member_text(out, "preset", preset_names[r->preset]);
+	json_member_text(out, "preset", preset_names[r ? r->preset : net_preset(&f->net)]);
 	json_member_text(out, "frequency", frequency);
 	write_pipeline(&f->pipeline, out);
 	write_network(&f->net, f->level, out);
