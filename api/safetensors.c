@@ -189,7 +189,7 @@ enum err safetensors_parse(const void *bytes, size_t len, struct safetensors *ou
 	if (ahead > len)
 		return fail(e, ERR_SYNTAX, "header", "the header has %zu bytes, only %zu follow its length", (size_t)header,
 		            len - LENGTH_BYTES);
-	if (p[LENGTH_BYTES] != '{' || !header)
+	if (!header || p[LENGTH_BYTES] != '{')
 		return fail(e, ERR_SYNTAX, "header", "the header does not begin with {");
 	enum err rc = tree_parse((const char *)p + LENGTH_BYTES, (size_t)header, &header_limits, &tree, e);
 	if (rc)
