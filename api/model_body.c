@@ -3,7 +3,7 @@
  *     {"format": 2, "preset": "attention_gru", "frequency": "B",
  *      "pipeline": {"window", "horizon",
  *                   "columns":  [{"name", "minimum", "maximum"}],
- *                   "targets":  [{"column", "log", "scale", "shrink"}],          column: index into columns
+ *                   "targets":  [{"column", "log", "scale", "shrink", "raw"}],   column: index into columns
  *                   "features": [{"column", "indicator": null | "sma_10"}],
  *                   "channels": [{"transform", "anchor", "mean", "scale"}]},     anchor: index into targets
  *      "network": {"inputs", "encoder": "gru", "hidden", "layers", "bidirectional", "bias", "reset_after", "relu",
@@ -11,7 +11,7 @@
  *                  "decoder": "attention", "score": "additive", "attention", "decoder_input",
  *                  "targets", "levels": [0.1, 0.5, 0.9], "median_level", "horizon"},   levels: [] for a point
  *      "calibration": 2000,
- *      "spec": {…}}                                                              the recipe, as POST /v1/jobs takes it
+ *      "spec": {…} | null}                                                       the recipe, as POST /v1/jobs takes it
  *
  * Format 1 knew no other composition than a GRU in one direction behind an additive attention, and did not name it.
  *
@@ -73,6 +73,8 @@ static void write_targets(const struct pipeline *p, struct strbuf *out)
 		json_member_flag(out, "log", t->log);
 		json_member_number(out, "scale", t->scale);
 		json_member_number(out, "shrink", t->shrink);
+		if (t->raw)   /* absent in documents of trained models: false */
+			json_member_flag(out, "raw", true);
 		strbuf_addc(out, '}');
 	}
 	strbuf_addc(out, ']');
@@ -165,18 +167,33 @@ static void write_network(const struct net_spec *s, const double *level, struct 
 	strbuf_addf(out, "],\"median_level\":%d,\"horizon\":%d}", s->median_level, s->horizon);
 }
 
+/* The preset that comes closest to a network without a recipe. */
+static enum preset net_preset(const struct net_spec *s)
+{
+	static const enum preset by_encoder[] = {
+		[ENCODER_GRU] = PRESET_GRU, [ENCODER_LSTM] = PRESET_LSTM, [ENCODER_RNN] = PRESET_RNN,
+		[ENCODER_TRANSFORMER] = PRESET_TRANSFORMER,
+	};
+	if (s->decoder != DECODER_ATTENTION)
+		return by_encoder[s->encoder];
+	return s->encoder == ENCODER_LSTM ? PRESET_ATTENTION_LSTM : PRESET_ATTENTION_GRU;
+}
+
 void document_render(const struct forecaster *f, const struct recipe *r, struct strbuf *out)
 {
 	char frequency[32];
 	frequency_format(f->frequency, frequency, sizeof frequency);
 	strbuf_addf(out, "{\"format\":%d", DOCUMENT_FORMAT);
-	json_member_text(out, "preset", preset_names[r->preset]);
+	json_member_text(out, "preset", preset_names[r ? r->preset : net_preset(&f->net)]);
 	json_member_text(out, "frequency", frequency);
 	write_pipeline(&f->pipeline, out);
 	write_network(&f->net, f->level, out);
 	json_member_int(out, "calibration", f->conformal ? f->conformal->n : 0);
 	json_member(out, "spec");
-	recipe_render(r, out);
+	if (r)
+		recipe_render(r, out);
+	else
+		strbuf_adds(out, "null");
 	strbuf_addc(out, '}');
 }
 
@@ -295,6 +312,7 @@ static void read_targets(struct reader *r, struct pipeline *p)
 		p->target[i].log = read_flag(&t, "log");
 		p->target[i].scale = read_positive(&t, "scale");
 		p->target[i].shrink = read_number(&t, "shrink");
+		p->target[i].raw = json_object_get(t.o, "raw") && read_flag(&t, "raw");
 		if (!t.rc && !(p->target[i].shrink >= 0 && p->target[i].shrink <= 1))
 			t.rc = tree_fail(r->e, ERR_INVALID, t.path, "shrink", "must lie in 0 … 1");
 		r->rc = t.rc;

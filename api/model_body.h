@@ -10,7 +10,8 @@
 #include "model/forecaster.h"
 #include "model/recipe.h"
 
-/** Everything forecaster_new needs but the blobs, as JSON that reads back to the same bits; recipe is embedded as "spec". */
+/** Everything forecaster_new needs but the blobs, as JSON that reads back to the same bits; recipe is embedded as "spec".
+ *  r = NULL, of an imported model: the spec is null and the preset is the network's. */
 void document_render(const struct forecaster *f, const struct recipe *r, struct strbuf *out);
 struct document {
 	struct pipeline pipeline; struct net_spec net; double level[NET_MAX_LEVELS]; struct frequency frequency;

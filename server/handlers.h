@@ -48,6 +48,13 @@ HANDLER(delete_model);
 HANDLER(delete_version);
 HANDLER(put_label);
 
+/* routes_weights.c */
+enum err weights_open(struct request *r, struct error *e);
+enum err weights_push(struct request *r, const char *bytes, size_t len, struct error *e);
+void weights_free(struct request *r);
+HANDLER(put_model);
+HANDLER(get_export);
+
 /* routes_predict.c */
 HANDLER(post_forecast);
 HANDLER(post_predict);

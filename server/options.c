@@ -73,6 +73,13 @@ static const struct row rows[] = {
 	{ "seed", "N", "1", KIND_NUMBER, AT(seed), 0, LONG_MAX, COMMAND_TRAIN, "The same seed gives the same weights" },
 	{ "version", "N", "0", KIND_NUMBER, AT(version), 0, INT_MAX, COMMAND_PREDICT, "The model's version; 0: the latest" },
 	{ "json", NULL, NULL, KIND_FLAG, AT(json), 0, 0, COMMAND_PREDICT, "Print the answer of POST /v1/forecast instead of a table" },
+	{ "horizon", "N", "0", KIND_NUMBER, AT(weights.horizon), 0, 1000, COMMAND_CONVERT, "Steps of the head; 0: its rows" },
+	{ "targets", "N", "0", KIND_NUMBER, AT(weights.targets), 0, 16, COMMAND_CONVERT,
+	  "How many of the first columns are forecast; 0: 1, or what the horizon leaves" },
+	{ "window", "N", "0", KIND_NUMBER, AT(weights.window), 0, 20000, COMMAND_CONVERT, "Steps to look back; 0: 30" },
+	{ "columns", "LIST", NULL, KIND_TEXT, AT(weights.columns), 0, 0, COMMAND_CONVERT, "A name for each input, with commas; else x0,x1…" },
+	{ "nonlinearity", "NAME", NULL, KIND_TEXT, AT(weights.nonlinearity), 0, 0, COMMAND_CONVERT, "Of an RNN: tanh or relu; else tanh" },
+	{ "decoder", "NAME", NULL, KIND_TEXT, AT(weights.decoder), 0, 0, COMMAND_CONVERT, "What the head reads: last or mean; else last" },
 	{ "name", "NAME", "default", KIND_TEXT, AT(name), 0, 0, COMMAND_KEY, "What to call the key" },
 	{ "scopes", "LIST", "predict,read", KIND_TEXT, AT(scopes), 0, 0, COMMAND_KEY, "predict, read, train, admin (implies all)" },
 };
@@ -85,6 +92,7 @@ static const struct manual manuals[] = {
 	{ "train", COMMAND_TRAIN, "SERIES.csv", "Upload a series and train a model on it, without a server.", 1, 1 },
 	{ "predict", COMMAND_PREDICT, "NAME SERIES.csv", "Forecast from the end of a series with a stored model.", 2, 2 },
 	{ "check", COMMAND_CHECK, "", "Check the database's integrity and the machine's kernels.", 0, 0 },
+	{ "convert", COMMAND_CONVERT, "FROM.safetensors TO.safetensors", "Rewrite weights of PyTorch or Keras as a gatecast model.", 2, 2 },
 	{ "key", COMMAND_KEY, "add|list|revoke [ID]", "Manage API keys. Stop the server before adding or revoking.", 1, 2 },
 	{ "health", COMMAND_HEALTH, "", "Ask a running server's admin listener whether it is ready.", 0, 0 },
 };

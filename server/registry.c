@@ -24,7 +24,7 @@ struct registry {
 	struct entry *entries;
 	size_t bytes, max_bytes;
 	uint64_t uses;             /* a clock that never stands still: who was used last */
-	uint64_t generation;       /* raised by registry_forget: a load that began before is not kept */
+	uint64_t generation;       /* raised by registry_forget and registry_outdate: a load that began before is not kept */
 };
 
 /* ---- one model ---------------------------------------------------------- */
@@ -291,6 +291,17 @@ void registry_forget(struct registry *g, const char *name, int version)
 		}
 		drop_empty(g, n);
 	}
+	pthread_mutex_unlock(&g->lock);
+}
+
+void registry_outdate(struct registry *g, const char *name)
+{
+	struct entry *n;
+	pthread_mutex_lock(&g->lock);
+	g->generation++;
+	HASH_FIND_STR(g->entries, name, n);
+	if (n)
+		n->latest = 0;
 	pthread_mutex_unlock(&g->lock);
 }
 

@@ -46,6 +46,8 @@ enum err registry_load(struct registry *g, struct store *s, const char *name, in
                        struct model **out, struct error *e);
 /** After a delete: version 0 forgets all of the name. */
 void registry_forget(struct registry *g, const char *name, int version);
+/** After a publish: what is latest has to be asked of the store again. */
+void registry_outdate(struct registry *g, const char *name);
 struct model *model_ref(struct model *m);
 void model_unref(struct model *m);
 /** Whether that version is loaded. */

@@ -8,20 +8,10 @@
 #include "server/handlers.h"
 #include "server/paging.h"
 #include "server/registry.h"
+#include "server/version.h"
 #include "storage/model_store.h"
 
 #define VERSIONS_MOST 10000
-
-/* A path's version number. */
-static enum err version_read(const char *text, int *out, struct error *e)
-{
-	char *end;
-	long v = strtol(text, &end, 10);
-	if (*end || v < 1 || v > INT32_MAX)
-		return fail(e, ERR_NOT_FOUND, "version", "\"%s\" is not a version; versions are numbers from 1", text);
-	*out = (int)v;
-	return ERR_OK;
-}
 
 /* The numbers of all versions of a model; NOT_FOUND when there is no such model. Caller frees. */
 static enum err version_numbers(struct store *s, const char *name, int **out, int *n, struct error *e)
@@ -122,15 +112,11 @@ HANDLER(get_version)
 {
 	struct model_version v = { 0 };
 	int version = 0;
-	enum err rc = version_read(r->param[1], &version, e);
+	enum err rc = version_number(r->param[1], &version, e);
 	if (!rc)
 		rc = model_get(s, r->param[0], version, NULL, true, &v, e);
-	if (!rc) {
-		const struct version_view view = { .model = v.name, .version = v.version, .document = v.document,
-			.evaluation = v.evaluation, .sha256 = v.sha256, .job = v.job, .created_at_us = v.created_at_us,
-			.weights = v.n_weights, .loaded = registry_has(r->app->registry, v.name, v.version) };
-		version_render(&view, &r->reply.body);
-	}
+	if (!rc)
+		version_reply(r, &v);
 	model_version_fini(&v);
 	return rc;
 }
@@ -152,7 +138,7 @@ HANDLER(get_predict_metadata)
 static enum err path_version(const struct request *r, int *out, struct error *e)
 {
 	*out = 0;
-	return r->param[1][0] ? version_read(r->param[1], out, e) : ERR_OK;
+	return r->param[1][0] ? version_number(r->param[1], out, e) : ERR_OK;
 }
 
 HANDLER(get_v2_model)
@@ -204,7 +190,7 @@ HANDLER(delete_model)
 HANDLER(delete_version)
 {
 	int version = 0;
-	enum err rc = version_read(r->param[1], &version, e);
+	enum err rc = version_number(r->param[1], &version, e);
 	r->reply.status = 204;
 	r->committed = forget;
 	return rc ? rc : model_delete(s, r->param[0], version, e);

@@ -403,7 +403,8 @@ static void render_forecast(struct prediction *p)
 			infinite |= !isfinite(out[k].quantile[(size_t)q * out[k].quantile_stride]);
 	}
 	if (infinite)
-		warn(p, "the calibration is too small for some quantile levels; they are null");
+		warn(p, f->conformal ? "the calibration is too small for some quantile levels; they are null"
+		                     : "the model has no calibration, so quantile levels other than 0.5 are null");
 	forecast_render(p->m->name, p->m->version, out, n, &p->m->skill, p->warning, p->warnings, &p->request->reply.body);
 }
 

@@ -11,6 +11,7 @@
 #include "model/series/pipeline.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -167,6 +168,47 @@ enum err pipeline_init(struct pipeline *p, const char *const *targets, int n_tar
 	for (int c = 0; c < made.channels; c++)
 		made.channel[c] = (struct channel){ .transform = TRANSFORM_NONE, .scale = 1 };
 	*p = made;
+	return ERR_OK;
+}
+
+static enum err check_raw(const char *const *columns, int n_columns, int n_targets, int window, struct error *e)
+{
+	if (n_columns < 1 || n_columns > PIPELINE_MAX_COLUMNS)
+		return fail(e, ERR_INVALID, "columns", "a model reads 1 … %d columns, not %d", PIPELINE_MAX_COLUMNS, n_columns);
+	if (n_targets < 1 || n_targets > PIPELINE_MAX_TARGETS || n_targets > n_columns)
+		return fail(e, ERR_INVALID, "targets", "a model of %d columns forecasts 1 … %d of them, not %d", n_columns,
+			n_columns < PIPELINE_MAX_TARGETS ? n_columns : PIPELINE_MAX_TARGETS, n_targets);
+	if (window < 1 || window > PIPELINE_MAX_CONTEXT)
+		return fail(e, ERR_INVALID, "window", "the window has 1 … %d rows, not %d", PIPELINE_MAX_CONTEXT, window);
+	for (int i = 0; i < n_columns; i++) {
+		size_t len = strlen(columns[i]);
+		if (len < 1 || len > FRAME_NAME_MAX)
+			return fail(e, ERR_INVALID, "columns", "the name of column %d has %zu bytes, expected 1 to %d", i, len,
+				FRAME_NAME_MAX);
+		for (int k = 0; k < i; k++)
+			if (strcmp(columns[i], columns[k]) == 0)
+				return fail(e, ERR_INVALID, "columns", "\"%s\" is listed twice", columns[i]);
+	}
+	return ERR_OK;
+}
+
+enum err pipeline_init_raw(struct pipeline *p, const char *const *columns, int n_columns, int n_targets, int window,
+                           int horizon, struct error *e)
+{
+	enum err rc = check_raw(columns, n_columns, n_targets, window, e);
+	if (rc)
+		return rc;
+	*p = (struct pipeline){ .columns = n_columns, .targets = n_targets, .features = n_columns, .channels = n_columns,
+		.window = window, .horizon = horizon };
+	for (int i = 0; i < n_columns; i++) {
+		memcpy(p->column[i], columns[i], strlen(columns[i]) + 1);
+		p->minimum[i] = -DBL_MAX;
+		p->maximum[i] = DBL_MAX;
+		p->feature[i] = (struct feature){ .kind = FEATURE_COLUMN, .column = i };
+		p->channel[i] = (struct channel){ .transform = TRANSFORM_NONE, .scale = 1 };
+	}
+	for (int t = 0; t < n_targets; t++)
+		p->target[t] = (struct target){ .column = t, .scale = 1, .shrink = 1, .raw = true };
 	return ERR_OK;
 }
 
@@ -503,12 +545,15 @@ void pipeline_window(const struct pipeline *p, const double *context, double *sc
 double pipeline_encode(const struct pipeline *p, int target, const struct anchor *a, double v)
 {
 	assert(target >= 0 && target < p->targets);
-	return change_between(&p->target[target], a->last[target], v) / p->target[target].scale;
+	const struct target *t = &p->target[target];
+	return t->raw ? v : change_between(t, a->last[target], v) / t->scale;
 }
 
 double pipeline_decode(const struct pipeline *p, int target, const struct anchor *a, double y)
 {
 	assert(target >= 0 && target < p->targets);
 	const struct target *t = &p->target[target];
+	if (t->raw)
+		return y;
 	return t->log ? a->last[target] * exp(y * t->scale) : a->last[target] + y * t->scale;
 }

@@ -11,7 +11,10 @@
  * training part: log changes where all training values are positive, differences else.
  * macd is divided by the last value (log) or left (difference). All other channels are
  * standardised with the training part's mean and deviation (of the log where a raw column
- * is positive throughout training). Standardised values are clipped to +-8. */
+ * is positive throughout training). Standardised values are clipped to +-8.
+ *
+ * A model that was trained elsewhere has no scales: its channels are TRANSFORM_NONE and its targets raw, so the network
+ * is given the values as they are, and what it says is the forecast. */
 #ifndef GATECAST_SERIES_PIPELINE_H
 #define GATECAST_SERIES_PIPELINE_H
 
@@ -43,6 +46,7 @@ struct target {
 	bool log;                /* log changes, else differences */
 	double scale;            /* of one network unit */
 	double shrink;           /* 0 ... 1 on the network's output, towards the last value; 1 until a trainer chose it */
+	bool raw;                /* the network speaks in own units: no change, no scale; log false, scale and shrink 1 */
 };
 
 struct pipeline {
@@ -85,6 +89,13 @@ size_t pipeline_scratch(const struct pipeline *p);
 /** x [window][channels] and the anchor from the context rows [context][columns] without NaN. Allocates nothing. */
 void pipeline_window(const struct pipeline *p, const double *context, double *scratch,
                      float *x, struct anchor *a);
+/**
+ * Of a network that takes and gives numbers as they are: the columns are the channels, the first n_targets of them the
+ * targets, and no value lies outside the range. ERR_INVALID with where "columns", "targets", "window".
+ */
+enum err pipeline_init_raw(struct pipeline *p, const char *const *columns, int n_columns, int n_targets, int window,
+                           int horizon, struct error *e);
+
 /** A value in own units as the network's target: the change from the anchor to v, over the scale. */
 double pipeline_encode(const struct pipeline *p, int target, const struct anchor *a, double v);
 /** And back. Neither applies shrink: whoever holds a network's output multiplies it first, and widens

@@ -9,5 +9,6 @@ Suite *forecast_suite(void);
 Suite *predict_suite(void);
 Suite *job_suite(void);
 Suite *model_suite(void);
+Suite *weights_suite(void);
 
 #endif

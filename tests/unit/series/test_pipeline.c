@@ -444,6 +444,39 @@ START_TEST(there_and_back)
 }
 END_TEST
 
+static const struct { int columns, targets, window; const char *second, *where; } raw_refused[] = {
+	{ 0, 1, 5, "b", "columns" }, { 65, 1, 5, "b", "columns" }, { 2, 0, 5, "b", "targets" }, { 2, 3, 5, "b", "targets" },
+	{ 2, 1, 0, "b", "window" }, { 2, 1, PIPELINE_MAX_CONTEXT + 1, "b", "window" }, { 2, 1, 5, "a", "columns" },
+	{ 2, 1, 5, "", "columns" },
+};
+
+/* A network that speaks in own units: in and out as it is, whatever the values; no range is too wide. */
+START_TEST(raw_numbers_pass)
+{
+	const double rows[] = { 1e30, -7, 0, 3, -0.25, 1e-9 };
+	const char *columns[] = { "a", "b" };
+	double scratch[64];
+	float x[6];
+	struct anchor a;
+	struct pipeline p;
+	ck_assert_int_eq(pipeline_init_raw(&p, columns, 2, 1, 3, 4, NULL), ERR_OK);
+	ck_assert(p.columns == 2 && p.channels == 2 && p.targets == 1 && p.window == 3 && p.horizon == 4);
+	ck_assert(pipeline_context(&p) == 3 && pipeline_scratch(&p) <= 64 && p.target[0].raw && !p.target[0].log);
+	ck_assert(p.minimum[1] < -1e300 && p.maximum[1] > 1e300);
+	pipeline_window(&p, rows, scratch, x, &a);
+	for (int i = 0; i < 6; i++)
+		ck_assert(x[i] == (float)rows[i]);
+	ck_assert(pipeline_decode(&p, 0, &a, -1234.5) == -1234.5 && pipeline_encode(&p, 0, &a, 17) == 17);
+	for (size_t i = 0; i < sizeof raw_refused / sizeof *raw_refused; i++) {
+		struct error e;
+		columns[1] = raw_refused[i].second;
+		ck_assert_int_eq(pipeline_init_raw(&p, columns, raw_refused[i].columns, raw_refused[i].targets,
+		                                   raw_refused[i].window, 4, &e), ERR_INVALID);
+		ck_assert_str_eq(e.where, raw_refused[i].where);
+	}
+}
+END_TEST
+
 START_TEST(constants)
 {
 	static const char *const target[] = { "close" };
@@ -529,6 +562,7 @@ int main(void)
 	tcase_add_loop_test(c, no_look_ahead, 0, 30);
 	tcase_add_test(c, fit_reads_its_rows);
 	tcase_add_test(c, there_and_back);
+	tcase_add_test(c, raw_numbers_pass);
 	tcase_add_test(c, constants);
 	tcase_add_loop_test(c, wild_requests, 0, 10);
 	tcase_add_test(c, one_row);
