@@ -22,8 +22,10 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Tiles are as tall as three gates allow; four gates allow fewer rows. */
-#define MAX_ROWS   (VEC_ACCUMULATORS / 3)
+/* Tiles are as tall as three gates allow, those of four gates lower: where there are 16 registers, three rows
+ * would leave one for the weights, and the sums spill (156 us for an LSTM's layer that takes 134 with two). */
+#define MAX_ROWS        (VEC_ACCUMULATORS / 3)
+#define MAX_ROWS_OF_4   (VEC_ACCUMULATORS >= 24 ? 6 : 2)
 /* Two, though one row could have more: a layer of 64 units is then two tiles at the
  * widest level, and a backward step finds the last tile's weights still in the cache. */
 #define MAX_PANELS 2
@@ -182,7 +184,7 @@ INLINE void panels(const enum kind kind, const int R, const int G, const struct 
 /* All rows, the tallest tile first. */
 INLINE void sweep(const enum kind kind, const int G, const struct call *a)
 {
-	const int fit = VEC_ACCUMULATORS / G, tallest = fit < MAX_ROWS ? fit : MAX_ROWS;
+	const int tallest = G == 4 ? MAX_ROWS_OF_4 : MAX_ROWS;
 	int row = 0;
 
 	for (; a->s.rows - row >= tallest; row += tallest)
