@@ -1,92 +1,19 @@
-/* test_onnx.c - ONNX's own node tests of GRU, LSTM and RNN, read where Debian's libonnx-testdata puts them, or in
- * $ONNX_NODE_DIR. Where they are absent the test fails.
+/* test_onnx.c - ONNX's own node tests of GRU, LSTM and RNN.
  *
  * ONNX differs from us in three ways: gates come in another order (the table `operators`); B is Wb followed by Rb;
  * linear_before_reset = 0, its default, is our reset_after = false. With layout = 1 the batch is the first axis.
  * Our LSTM has no peepholes, so test_lstm_with_peepholes is not among them. */
 #include "model/nn/cell.h"
 
-#include "onnx.pb-c.h"
+#include "onnx_node.h"
 #include "support.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NODE_DIR      "/usr/share/libonnx-testdata/data/node"
-#define TYPE_FLOAT    1
-#define MAX_FILE      65536
 #define MAX_BATCH     16
 
 enum input { IN_X, IN_W, IN_R, IN_B, INPUTS };
-
-static size_t file_read(const char *test, const char *name, uint8_t bytes[MAX_FILE])
-{
-	const char *dir = getenv("ONNX_NODE_DIR");
-	char path[4096];
-	snprintf(path, sizeof path, "%s/%s/%s", dir ? dir : NODE_DIR, test, name);
-	FILE *f = fopen(path, "rb");
-	ck_assert_msg(f, "%s cannot be opened: install libonnx-testdata or set ONNX_NODE_DIR", path);
-	size_t n = fread(bytes, 1, MAX_FILE, f);
-	fclose(f);
-	ck_assert_uint_lt(n, MAX_FILE);
-	return n;
-}
-
-static Onnx__ModelProto *model_read(const char *test)
-{
-	uint8_t bytes[MAX_FILE];
-	size_t n = file_read(test, "model.onnx", bytes);
-	Onnx__ModelProto *m = onnx__model_proto__unpack(NULL, n, bytes);
-	ck_assert_msg(m && m->graph && m->graph->n_node == 1, "%s: not one node", test);
-	return m;
-}
-
-static int64_t attribute(const Onnx__NodeProto *node, const char *name, int64_t otherwise)
-{
-	for (size_t i = 0; i < node->n_attribute; i++)
-		if (!strcmp(node->attribute[i]->name, name))
-			return node->attribute[i]->i;
-	return otherwise;
-}
-
-struct tensor_data {
-	int ndim;
-	size_t dim[4], n;
-	real *at;
-};
-
-static size_t tensor_count(const Onnx__TensorProto *p, struct tensor_data *t)
-{
-	size_t n = 1;
-	t->ndim = (int)p->n_dims;
-	for (size_t i = 0; i < p->n_dims; i++) {
-		t->dim[i] = (size_t)p->dims[i];
-		n *= t->dim[i];
-	}
-	return n;
-}
-
-static void tensor_read(const char *test, const char *kind, int i, struct tensor_data *t)
-{
-	uint8_t bytes[MAX_FILE];
-	char name[64];
-	snprintf(name, sizeof name, "test_data_set_0/%s_%d.pb", kind, i);
-	Onnx__TensorProto *p = onnx__tensor_proto__unpack(NULL, file_read(test, name, bytes), bytes);
-	ck_assert_msg(p && p->data_type == TYPE_FLOAT && p->n_dims <= 4, "%s/%s: not a tensor of floats", test, name);
-	t->n = tensor_count(p, t);
-	t->at = reals(t->n);
-	ck_assert_uint_eq(p->has_raw_data ? p->raw_data.len / sizeof(float) : p->n_float_data, t->n);
-	for (size_t k = 0; k < t->n; k++) {
-		float f;
-		if (p->has_raw_data)
-			memcpy(&f, p->raw_data.data + k * sizeof f, sizeof f);
-		else
-			f = p->float_data[k];
-		t->at[k] = f;
-	}
-	onnx__tensor_proto__free_unpacked(p, NULL);
-}
 
 /* ONNX's gate that is our i-th. */
 static const struct operator { const char *name; enum cell_type cell; int gate[4]; } operators[] = {
@@ -119,15 +46,15 @@ static void swap_axes(size_t A, size_t B, size_t n, const real *from, real *to)
 }
 
 /* The layer, and its weights in the order w_ih, w_hh, b_ih, b_hh. */
-static struct cell cell_from(const Onnx__NodeProto *node, const struct tensor_data in[INPUTS], real **params)
+static struct cell cell_from(const Onnx__NodeProto *node, const struct onnx_tensor in[INPUTS], real **params)
 {
 	const struct operator *op = operator_of(node);
-	size_t hid = (size_t)attribute(node, "hidden_size", 0), width = in[IN_W].dim[2];
+	size_t hid = (size_t)onnx_attribute(node, "hidden_size", 0), width = in[IN_W].dim[2];
 	size_t rows = (size_t)cell_gates(op->cell) * hid;
 	ck_assert_uint_eq(in[IN_W].n, rows * width);
 	ck_assert_uint_eq(in[IN_R].n, rows * hid);
 	struct cell c = { .type = op->cell, .in = (int)width, .hid = (int)hid,
-	                  .reset_after = attribute(node, "linear_before_reset", 0) != 0 };
+	                  .reset_after = onnx_attribute(node, "linear_before_reset", 0) != 0 };
 	bool bias = in[IN_B].at != NULL;
 	c.input = (struct linear){ .in = c.in, .out = (int)rows, .bias = bias };
 	c.recurrent = (struct linear){ .in = c.hid, .out = (int)rows, .bias = bias };
@@ -184,8 +111,8 @@ static void check_outputs(const char *test, const Onnx__NodeProto *node, const s
 	for (size_t i = 0; i < node->n_output; i++) {
 		if (!*node->output[i])
 			continue;
-		struct tensor_data want;
-		tensor_read(test, "output", present++, &want);
+		struct onnx_tensor want;
+		onnx_tensor_read(test, "output", present++, &want);
 		ck_assert_ptr_nonnull(expected[i]);
 		ck_assert_uint_eq(want.n, count[i]);
 		check_close(test, want.n, expected[i], want.at, 1e-5, 1e-6);
@@ -212,15 +139,15 @@ static const char *const node_tests[] = {
 START_TEST(node_matches)
 {
 	const char *test = node_tests[_i];
-	Onnx__ModelProto *model = model_read(test);
+	Onnx__ModelProto *model = onnx_model_read(test);
 	const Onnx__NodeProto *node = model->graph->node[0];
-	bool batch_first = attribute(node, "layout", 0) != 0;
-	struct tensor_data in[INPUTS] = { 0 };
+	bool batch_first = onnx_attribute(node, "layout", 0) != 0;
+	struct onnx_tensor in[INPUTS] = { 0 };
 	real *params, *ws;
 
 	ck_assert_uint_le(node->n_input, INPUTS);
 	for (size_t i = 0; i < node->n_input; i++)
-		tensor_read(test, "input", (int)i, &in[i]);
+		onnx_tensor_read(test, "input", (int)i, &in[i]);
 	struct cell c = cell_from(node, in, &params);
 	size_t T = in[IN_X].dim[batch_first ? 1 : 0], B = in[IN_X].dim[batch_first ? 0 : 1];
 	real *x = reals(in[IN_X].n);

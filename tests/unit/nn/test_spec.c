@@ -202,6 +202,36 @@ static void rnn_both_mean(struct net_spec *s)
 	s->attention = 0;
 }
 
+static const struct expected transformer_tensors[] = {
+	{ "encoder.embedding.weight",                    2, 64,  8 },
+	{ "encoder.embedding.bias",                      1, 64,  0 },
+	{ "encoder.layers.0.self_attn.in_proj_weight",   2, 192, 64 },
+	{ "encoder.layers.0.self_attn.in_proj_bias",     1, 192, 0 },
+	{ "encoder.layers.0.self_attn.out_proj.weight",  2, 64,  64 },
+	{ "encoder.layers.0.self_attn.out_proj.bias",    1, 64,  0 },
+	{ "encoder.layers.0.linear1.weight",             2, 128, 64 },
+	{ "encoder.layers.0.linear1.bias",               1, 128, 0 },
+	{ "encoder.layers.0.linear2.weight",             2, 64,  128 },
+	{ "encoder.layers.0.linear2.bias",               1, 64,  0 },
+	{ "encoder.layers.0.norm1.weight",               1, 64,  0 },
+	{ "encoder.layers.0.norm1.bias",                 1, 64,  0 },
+	{ "encoder.layers.0.norm2.weight",               1, 64,  0 },
+	{ "encoder.layers.0.norm2.bias",                 1, 64,  0 },
+	{ "encoder.norm.weight",                         1, 64,  0 },
+	{ "encoder.norm.bias",                           1, 64,  0 },
+	{ "output.weight",                               2, 30,  64 },
+	{ "output.bias",                                 1, 30,  0 },
+};
+
+static void transformer_last(struct net_spec *s)
+{
+	transformer_of(s, 4);
+	s->layers = 1;
+	s->norm_first = true;
+	s->decoder = DECODER_LAST;
+	s->attention = 0;
+}
+
 static const struct tensor_case {
 	void (*change)(struct net_spec *);
 	const struct expected *tensors;
@@ -211,7 +241,16 @@ static const struct tensor_case {
 	{ lstm_both_dot, lstm_both_dot_tensors, COUNT(lstm_both_dot_tensors) },
 	{ rnn_additive,  rnn_additive_tensors,  COUNT(rnn_additive_tensors) },
 	{ rnn_both_mean, rnn_both_mean_tensors, COUNT(rnn_both_mean_tensors) },
+	{ transformer_last, transformer_tensors, COUNT(transformer_tensors) },
 };
+
+/* Matrices at random, norms with a scale of 1, biases 0. */
+static enum tensor_init init_of(const struct tensor *t)
+{
+	if (t->ndim == 2)
+		return INIT_XAVIER_UNIFORM;
+	return strstr(t->name, "norm") && strstr(t->name, ".weight") ? INIT_ONE : INIT_ZERO;
+}
 
 START_TEST(tensors_are_as_documented)
 {
@@ -234,7 +273,7 @@ START_TEST(tensors_are_as_documented)
 		ck_assert_uint_eq(t->shape[1], tensors[i].cols);
 		ck_assert_uint_eq(t->count, tensors[i].rows * (t->ndim == 2 ? tensors[i].cols : 1));
 		ck_assert_uint_eq(t->offset, offset);
-		ck_assert_int_eq(t->init, t->ndim == 2 ? INIT_XAVIER_UNIFORM : INIT_ZERO);
+		ck_assert_int_eq(t->init, init_of(t));
 		ck_assert_ptr_eq(tensor_find(&table, t->name), t);
 		offset += t->count;
 	}
@@ -262,6 +301,11 @@ START_TEST(the_largest_table_fits)
 	net_tensors(&s, &table);
 	ck_assert_int_eq(table.n, 8 * NET_MAX_LAYERS + 10);
 	ck_assert_int_le(table.n, NET_MAX_TENSORS);
+	s.bidirectional = false;
+	transformer_of(&s, 4);
+	s.norm_first = true;
+	net_tensors(&s, &table);
+	ck_assert_int_eq(table.n, NET_MAX_TENSORS);
 }
 END_TEST
 
