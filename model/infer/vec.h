@@ -19,6 +19,16 @@
 #define INFER_LEVEL 0
 #endif
 
+/* With the sanitizers each tile compiles slowly, so they see short tiles only: the same text, and, as
+ * a row's arithmetic does not depend on its tile, the same bits. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define VEC_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define VEC_SANITIZED 1
+#endif
+#endif
+
 /* VF is the width; VEC_ACCUMULATORS how many sums a tile may hold in registers. */
 #if INFER_LEVEL == 2
 #include <immintrin.h>
@@ -31,6 +41,10 @@
 #else
 #define VF 4
 #define VEC_ACCUMULATORS 12
+#endif
+#ifdef VEC_SANITIZED
+#undef VEC_ACCUMULATORS
+#define VEC_ACCUMULATORS 6
 #endif
 
 #define VEC_LANES 16                 /* of a sum, at every level */
