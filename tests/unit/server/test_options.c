@@ -46,6 +46,7 @@ static const struct { const char *command, *name, *variable; size_t at; const ch
 	{ "train", "target", "GATECAST_TARGET", AT(target), NULL },
 	{ "train", "features", "GATECAST_FEATURES", AT(features), NULL },
 	{ "train", "model", "GATECAST_MODEL", AT(model), NULL },
+	{ "train", "preset", "GATECAST_PRESET", AT(preset), "attention_gru" },
 	{ "key", "name", "GATECAST_NAME", AT(name), "default" },
 	{ "key", "scopes", "GATECAST_SCOPES", AT(scopes), "predict,read" },
 };

@@ -77,7 +77,7 @@ static const struct { const char *method, *path, *allow; } allowed[] = {
 	{ "DELETE", "/v1/jobs", "POST, GET" },
 	{ "GET", "/v1/forecast", "POST" },
 	{ "HEAD", "/v1/forecast", "POST" },
-	{ "PUT", "/v1/models/a:predict", "GET, DELETE, POST" },
+	{ "PATCH", "/v1/models/a:predict", "GET, PUT, DELETE, POST" },
 };
 
 START_TEST(allow)
