@@ -54,7 +54,7 @@ struct request {
 
 /** A query argument, or NULL. */
 const char *request_query(const struct request *r, const char *name);
-/** A query argument as a whole number in lo … hi; fallback when absent; ERR_INVALID, where = "query:name". */
+/** A query argument as a whole number in lo … hi; fallback when absent; ERR_INVALID, where = name. */
 enum err request_query_int(const struct request *r, const char *name, int64_t lo, int64_t hi, int64_t fallback,
                            int64_t *out, struct error *e);
 /** True when the client was seen to have left: its work may be dropped. Any thread. */

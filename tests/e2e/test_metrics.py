@@ -1,5 +1,7 @@
 """test_metrics.py - what Prometheus sees: promtool's lint, the names, and a real Prometheus that scrapes the daemon."""
 import json
+import pathlib
+import re
 import socket
 import subprocess
 import urllib.parse
@@ -51,6 +53,13 @@ def test_promtool_finds_nothing(busy):
 def test_every_promised_name_is_there(busy, name):
     found = {series.partition("{")[0] for series in samples(busy.get("/metrics").body.decode())}
     assert name in found
+
+
+def test_every_alert_watches_series_that_exist(busy):
+    rules = (pathlib.Path(__file__).resolve().parents[2] / "deploy/prometheus/rules.yml").read_text()
+    watched = set(re.findall(r"\bgatecast_\w+", rules))
+    found = {series.partition("{")[0] for series in samples(busy.get("/metrics").body.decode())}
+    assert watched and watched <= found
 
 
 def test_clients_cannot_invent_labels(busy):
