@@ -1,6 +1,7 @@
 #include "server/address.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@ enum err address_parse(const char *text, struct sockaddr_storage *out, struct er
 	char host[64], *end = NULL;
 	unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
 	size_t n = colon ? (size_t)(colon - text) : 0;
-	if (!colon || !colon[1] || *end || colon[1] == '-' || port > 65535 || n == 0 || n >= sizeof host)
+	if (!colon || !isdigit((unsigned char)colon[1]) || *end || port > 65535 || n == 0 || n >= sizeof host)
 		return fail(e, ERR_INVALID, text, "\"%s\" is not HOST:PORT", text);
 	bool bracketed = text[0] == '[' && text[n - 1] == ']';
 	snprintf(host, sizeof host, "%.*s", (int)(bracketed ? n - 2 : n), text + bracketed);

@@ -48,9 +48,12 @@ static int take_batch(struct batcher *b, struct batch_item *out[BATCH_ROWS])
 {
 	struct model *m = take_ready(b);
 	uint64_t cost = m->cost_ns;
+	int64_t now = monotonic_ns();
 	int n = 0;
 	while (m->queue.head && n < BATCH_ROWS) {
 		out[n] = m->queue.head;
+		if (!out[n]->batch->started_ns)
+			out[n]->batch->started_ns = now;
 		m->queue.head = out[n++]->next;
 	}
 	if (!m->queue.head)
@@ -69,6 +72,7 @@ enum err batcher_submit(struct batcher *b, struct batch *batch, int *retry_after
 	int64_t now = monotonic_ns();
 	enum err rc = ERR_OK;
 	batch->queued_ns = now;
+	batch->started_ns = 0;
 	batch->left = batch->n;
 	batch->failed = ERR_OK;
 
@@ -131,8 +135,6 @@ static int drop_expired(struct batch_item **item, int n)
 	int kept = 0;
 	for (int i = 0; i < n; i++) {
 		struct batch *batch = item[i]->batch;
-		if (!batch->started_ns)
-			batch->started_ns = now;
 		enum err why = now > batch->deadline_ns ? ERR_TIMEOUT : batch->abandoned(batch) ? ERR_CANCELLED : ERR_OK;
 		if (why) {
 			batch->failed = (int)why;

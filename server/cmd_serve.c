@@ -1,7 +1,7 @@
 /* cmd_serve.c - the daemon's life: start the parts, listen, wait for a signal, drain, stop.
  *
  *   SIGTERM ─► readyz 503 ─► drain delay, still serving ─► no new connections, replies close theirs
- *           ─► what is in flight ends ─► event streams end ─► listeners, parts ─► exit 0 */
+ *           ─► what is in flight ends, later requests are refused ─► event streams end ─► listeners, parts ─► exit 0 */
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -53,6 +53,7 @@ static void drain(struct app *a, struct http *h, const sigset_t *signals)
 	sigtimedwait(signals, NULL, &delay);
 	http_quiesce(h);
 	wait_until_idle(h, a->options->deadline_ms + 1000 * a->options->body_timeout_s);
+	http_close(h);
 	events_close(a->events);
 }
 

@@ -132,7 +132,7 @@ void events_publish(struct events *v, const struct event_view *event, bool ended
 		if (!strcmp(f->job, event->job)) {
 			if (event->id > f->last_id) {
 				f->last_id = event->id;
-				keep = stream_push(f->stream, text.s, text.len);
+				keep = strbuf_ok(&text) && stream_push(f->stream, text.s, text.len);   /* else it asks again, from last_id */
 			}
 			keep = keep && !ended;
 		}

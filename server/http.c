@@ -35,6 +35,7 @@
 struct connection {
 	struct connection *prev, *next;
 	struct http *http;
+	struct listener *listener;
 	int fd;
 	int64_t deadline_ns;                 /* 0: none */
 	struct exchange *working;            /* suspended request, whose client may leave */
@@ -63,6 +64,7 @@ struct listener {
 	struct MHD_Daemon *daemon;
 	bool admin;
 	char address[64];
+	_Atomic int open;                    /* connections */
 };
 
 struct http {
@@ -70,7 +72,9 @@ struct http {
 	struct listener main, admin;
 	pthread_mutex_t lock;                /* guards the list and its members */
 	struct connection *connections;
-	_Atomic int open, in_flight;
+	_Atomic int in_flight;
+	_Atomic int working;                 /* suspended for their lane */
+	_Atomic bool closing;                /* no request goes to a lane any more */
 	pthread_t reaper;
 	_Atomic bool stopping;
 	bool reaper_runs;
@@ -130,13 +134,15 @@ static void *reaper_main(void *arg)
 
 /* ---- sockets ------------------------------------------------------------ */
 
-static void connection_opened(struct http *h, struct MHD_Connection *mhd, void **context)
+static void connection_opened(struct listener *l, struct MHD_Connection *mhd, void **context)
 {
+	struct http *h = l->http;
 	struct connection *c = calloc(1, sizeof *c);
 	*context = c;
 	if (!c)
 		return;   /* its first request is answered 503 */
 	c->http = h;
+	c->listener = l;
 	c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	c->deadline_ns = deadline_in(h->app->options->header_timeout_s, 0);
 	pthread_mutex_lock(&h->lock);
@@ -145,13 +151,15 @@ static void connection_opened(struct http *h, struct MHD_Connection *mhd, void *
 		c->next->prev = c;
 	h->connections = c;
 	pthread_mutex_unlock(&h->lock);
-	metrics.connections = (uint64_t)++h->open;
+	l->open++;
+	metrics.connections = (uint64_t)h->main.open;
 }
 
-static void connection_closed(struct http *h, struct connection *c)
+static void connection_closed(struct connection *c)
 {
 	if (!c)
 		return;
+	struct http *h = c->http;
 	pthread_mutex_lock(&h->lock);
 	if (c->prev)
 		c->prev->next = c->next;
@@ -160,17 +168,18 @@ static void connection_closed(struct http *h, struct connection *c)
 	if (c->next)
 		c->next->prev = c->prev;
 	pthread_mutex_unlock(&h->lock);
+	c->listener->open--;
 	free(c);
-	metrics.connections = (uint64_t)--h->open;
+	metrics.connections = (uint64_t)h->main.open;
 }
 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
 {
 	struct listener *l = cls;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		connection_opened(l->http, mhd, context);
+		connection_opened(l, mhd, context);
 	else
-		connection_closed(l->http, *context);
+		connection_closed(*context);
 }
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
@@ -267,10 +276,15 @@ static void wake_connection(void *mhd)
 	MHD_resume_connection(mhd);
 }
 
+/* The next pull comes when the bytes of this one are on their way, so a deadline from pull to pull ends the connection
+ * of a client that stopped reading. A sleeping stream has none. */
 static ssize_t pull_stream(void *cls, uint64_t pos, char *out, size_t cap)
 {
 	struct exchange *x = cls;
+	set_deadline(x->connection, deadline_in(x->request.app->options->response_timeout_s, 0));
 	long n = stream_pull(x->request.reply.stream, out, cap, sleep_connection, wake_connection, x->mhd);
+	if (n == 0)
+		set_deadline(x->connection, 0);
 	return n == STREAM_END ? MHD_CONTENT_READER_END_OF_STREAM : n;
 }
 
@@ -299,6 +313,8 @@ static enum MHD_Result answer(struct exchange *x)
 {
 	struct reply *r = &x->request.reply;
 	x->stage = STAGE_DONE;
+	if (!x->rc && !strbuf_ok(&r->body))
+		x->rc = fail_nomem(&x->error);
 	if (x->rc)
 		problem_reply(x);
 	if (!r->status)
@@ -410,7 +426,7 @@ static enum err accept_headers(struct exchange *x, const char *method, const str
 	for (int i = 0; i < REQUEST_HEADERS; i++)
 		r->header[i] = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, header_names[i]);
 
-	if (!x->listener->admin && h->open > h->app->options->max_connections) {
+	if (!x->listener->admin && h->main.open > h->app->options->max_connections) {
 		metrics.rejected_connections++;
 		x->close = true;
 		return fail(e, ERR_BUSY, "", "%ld connections are open, the most allowed (option --max-connections)",
@@ -506,6 +522,13 @@ static enum MHD_Result dispatch(struct exchange *x)
 		x->rc = x->request.route->handle(&x->request, NULL, &x->error);
 		return answer(x);
 	}
+	struct http *h = x->listener->http;
+	h->working++;   /* before the look at closing: http_close looks in the opposite order, so one of us sees the other */
+	if (h->closing) {
+		h->working--;
+		x->rc = fail(&x->error, ERR_STOPPING, "", "the service is shutting down");
+		return answer(x);
+	}
 	x->stage = STAGE_WORKING;
 	set_working(x->connection, x);
 	MHD_suspend_connection(x->mhd);
@@ -516,11 +539,13 @@ static enum MHD_Result dispatch(struct exchange *x)
 void request_finish(struct request *r, enum err rc, const struct error *e)
 {
 	struct exchange *x = (struct exchange *)r;
+	struct http *h = x->listener->http;
 	x->rc = rc;
 	if (rc)
 		x->error = *e;
 	set_working(x->connection, NULL);
 	MHD_resume_connection(x->mhd);
+	h->working--;
 }
 
 bool request_abandoned(const struct request *r)
@@ -545,7 +570,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
 		return dispatch(x);
 	take_body(x, bytes, *len);
 	*len = 0;
-	return MHD_YES;
+	return x->rc && x->received > body_limit(x) + DISCARD_MAX ? MHD_NO : MHD_YES;   /* chunks without end */
 }
 
 static void count_request(const struct exchange *x)
@@ -572,11 +597,11 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
 	*context = NULL;
 	struct request *r = &x->request;
 	count_request(x);
-	if (x->streaming) {
+	if (!x->streaming)
+		l->http->in_flight--;
+	if (r->reply.stream) {   /* also of a client that left before its stream began */
 		stream_leave(r->reply.stream);
 		stream_unref(r->reply.stream);
-	} else {
-		l->http->in_flight--;
 	}
 	set_deadline(x->connection, deadline_in(IDLE_S, 0));
 	if (r->upload)
@@ -661,6 +686,14 @@ void http_quiesce(struct http *h)
 	MHD_socket fd = MHD_quiesce_daemon(h->main.daemon);
 	if (fd != MHD_INVALID_SOCKET)
 		close(fd);
+}
+
+void http_close(struct http *h)
+{
+	const struct timespec tick = { .tv_nsec = 1000000 };
+	h->closing = true;
+	while (h->working)
+		nanosleep(&tick, NULL);
 }
 
 int http_in_flight(const struct http *h)

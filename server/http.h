@@ -23,7 +23,9 @@ const char *http_admin_address(const struct http *h);
 void http_quiesce(struct http *h);
 /** Requests begun and not yet completed, but for event streams. */
 int http_in_flight(const struct http *h);
-/** Ends the listeners; nothing may be in flight. NULL is fine. */
+/** Wait until no request is with a lane; those that come from now on are refused. A listener must not end before. */
+void http_close(struct http *h);
+/** Ends the listeners, after http_close and the end of all event streams. NULL is fine. */
 void http_free(struct http *h);
 
 #endif

@@ -62,7 +62,7 @@ static void run_in_savepoint(struct lane_task *t, struct store *s)
 
 static void write_group(struct lane *l, struct lane_task *group)
 {
-	struct error e;
+	struct error e = { 0 };
 	int64_t start = monotonic_ns();
 	enum err rc = store_begin(l->store, &e);
 	if (!rc) {

@@ -63,9 +63,9 @@ void metric_label(struct strbuf *b, const char *key, const char *value)
 {
 	strbuf_addf(b, "%s%s=\"", b->len ? "," : "", key);
 	for (; *value; value++) {
-		if (*value == '"' || *value == '\\')
+		if (*value == '"' || *value == '\\' || *value == '\n')
 			strbuf_addc(b, '\\');
-		strbuf_addc(b, *value);
+		strbuf_addc(b, *value == '\n' ? 'n' : *value);
 	}
 	strbuf_addc(b, '"');
 }

@@ -23,7 +23,8 @@ struct registry {
 	pthread_mutex_t lock;
 	struct entry *entries;
 	size_t bytes, max_bytes;
-	uint64_t generation;       /* raised by registry_forget and registry_outdate: a load that began before is not kept */
+	uint64_t uses;             /* a clock that never stands still: who was used last */
+	uint64_t generation;       /* raised by registry_forget and _outdate: a load that began before is not kept */
 };
 
 /* ---- one model ---------------------------------------------------------- */
@@ -69,15 +70,14 @@ void model_unref(struct model *m)
 	free(m);
 }
 
-static enum err model_from_store(struct store *s, const char *name, int version, const char *label,
-                                 struct model **out, struct error *e)
+static enum err model_from_store(struct store *s, const char *name, int version, struct model **out, struct error *e)
 {
 	struct model_version v = { 0 };
 	struct model *m = calloc(1, sizeof *m);
 	if (!m)
 		return fail_nomem(e);
 	int64_t start = monotonic_ns();
-	enum err rc = model_get(s, name, version, label, true, &v, e);
+	enum err rc = model_get(s, name, version, NULL, true, &v, e);
 	if (!rc) {
 		rc = model_build(&v, &m->forecaster, m->preset, e);
 		metrics.model_loads[rc ? 1 : 0]++;
@@ -160,14 +160,20 @@ static struct model *find(struct registry *g, const char *name, int version)
 	return NULL;
 }
 
+/* A reference for someone who is about to use m. Under the lock. */
+static struct model *use(struct registry *g, struct model *m)
+{
+	m->used = ++g->uses;
+	m->last_used_s = time(NULL);
+	return model_ref(m);
+}
+
 struct model *registry_get(struct registry *g, const char *name, int version)
 {
 	pthread_mutex_lock(&g->lock);
 	struct model *m = find(g, name, version);
-	if (m) {
-		model_ref(m);
-		m->last_used_s = time(NULL);
-	}
+	if (m)
+		use(g, m);
 	pthread_mutex_unlock(&g->lock);
 	return m;
 }
@@ -188,7 +194,7 @@ static void make_room(struct registry *g, const struct model *keep)
 		struct model **oldest = NULL;
 		for (struct entry *n = g->entries; n; n = n->hh.next) {
 			for (struct model **at = &n->models; *at; at = &(*at)->next) {
-				if (*at != keep && (!oldest || (*at)->last_used_s < (*oldest)->last_used_s)) {
+				if (*at != keep && (!oldest || (*at)->used < (*oldest)->used)) {
 					oldest = at;
 					oldest_entry = n;
 				}
@@ -201,50 +207,66 @@ static void make_room(struct registry *g, const struct model *keep)
 	}
 }
 
-/* Under the lock. Takes a reference of m for the table; another thread may have been faster. */
-static enum err insert(struct registry *g, struct model *m, bool is_latest, struct error *e)
+/* Under the lock. Takes a reference of *m for the table; another thread may have been faster, then *m becomes its model. */
+static enum err insert(struct registry *g, struct model **m, bool is_latest, struct error *e)
 {
 	struct entry *n;
-	HASH_FIND_STR(g->entries, m->name, n);
+	HASH_FIND_STR(g->entries, (*m)->name, n);
 	if (!n) {
 		n = calloc(1, sizeof *n);
 		if (!n)
 			return fail_nomem(e);
-		memcpy(n->name, m->name, sizeof n->name);
+		memcpy(n->name, (*m)->name, sizeof n->name);
 		HASH_ADD_STR(g->entries, name, n);
 	}
-	if (is_latest && m->version > n->latest)
-		n->latest = m->version;
-	if (find(g, m->name, m->version))
+	if (is_latest && (*m)->version > n->latest)
+		n->latest = (*m)->version;
+	struct model *known = find(g, (*m)->name, (*m)->version);
+	if (known == *m)
 		return ERR_OK;
-	m->next = n->models;
-	n->models = model_ref(m);
-	m->last_used_s = time(NULL);
-	g->bytes += m->bytes;
-	make_room(g, m);
+	if (known) {
+		model_unref(*m);
+		*m = use(g, known);
+		return ERR_OK;
+	}
+	(*m)->next = n->models;
+	n->models = use(g, *m);
+	g->bytes += (*m)->bytes;
+	make_room(g, *m);
 	return ERR_OK;
+}
+
+/* The number that a label stands for now. */
+static enum err resolve(struct store *s, const char *name, const char *label, int *version, struct error *e)
+{
+	struct model_version v = { 0 };
+	enum err rc = model_get(s, name, 0, label, false, &v, e);
+	if (!rc)
+		*version = v.version;
+	model_version_fini(&v);
+	return rc;
 }
 
 enum err registry_load(struct registry *g, struct store *s, const char *name, int version, const char *label,
                        struct model **out, struct error *e)
 {
-	struct model *m = version ? registry_get(g, name, version) : NULL;
-	if (m) {
-		*out = m;
-		return ERR_OK;
-	}
+	bool is_latest = !version && (!label || !strcmp(label, "latest"));
 	pthread_mutex_lock(&g->lock);
 	uint64_t generation = g->generation;
 	pthread_mutex_unlock(&g->lock);
 
-	enum err rc = model_from_store(s, name, version, label, &m, e);
+	enum err rc = version ? ERR_OK : resolve(s, name, label, &version, e);
+	if (rc)
+		return rc;
+	struct model *m = registry_get(g, name, version);
+	if (!m)
+		rc = model_from_store(s, name, version, &m, e);
 	if (rc)
 		return rc;
 
-	bool is_latest = !version && (!label || !strcmp(label, "latest"));
 	pthread_mutex_lock(&g->lock);
 	if (generation == g->generation)
-		rc = insert(g, m, is_latest, e);
+		rc = insert(g, &m, is_latest, e);
 	pthread_mutex_unlock(&g->lock);
 	if (rc) {
 		model_unref(m);

@@ -24,6 +24,7 @@ struct model {
 	char preset[32];
 	size_t bytes;
 	_Atomic int64_t last_used_s;            /* since 1970 */
+	uint64_t used;                          /* the registry's count of uses at the last one, under its lock */
 	_Atomic uint64_t cost_ns;               /* moving average of compute time a sequence; 0: not known yet */
 	struct model_metrics metrics;
 	struct model_queue {                    /* the batcher's, under its lock */

@@ -16,7 +16,7 @@
 
 #define SPEC_MAX    (1u << 20)
 #define STREAM_MAX  (4u << 20)
-#define STREAM_PAST 100000         /* events replayed at most */
+#define STREAM_PAST 2000           /* events replayed at most; then the stream ends, and its client comes back for the next */
 
 static void render(const struct job *j, struct strbuf *out)
 {
@@ -170,7 +170,7 @@ static enum err follow(struct request *r, struct store *s, const struct job *job
 	} else {
 		if (text.len)
 			stream_push(stream, text.s, text.len);
-		rc = events_follow(r->app->events, job->id, after, job_status_ended(job->status), stream_ref(stream), e);
+		rc = events_follow(r->app->events, job->id, after, more || job_status_ended(job->status), stream_ref(stream), e);
 		if (rc)
 			stream_unref(stream);
 	}

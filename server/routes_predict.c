@@ -361,6 +361,9 @@ static enum err prepare_forecast(struct prediction *p, struct store *s, struct e
 	if (b->prediction_length > net->horizon)
 		return fail(e, ERR_INVALID, "/parameters/prediction_length", "%s forecasts at most %d steps, not %d", p->m->name,
 		            net->horizon, b->prediction_length);
+	if (b->return_attention && net->decoder != DECODER_ATTENTION)
+		return fail(e, ERR_INVALID, "/parameters/return_attention", "%s has no attention: its decoder is %s", p->m->name,
+		            decoder_names[net->decoder]);
 	int steps = b->prediction_length ? b->prediction_length : net->horizon;
 	enum err rc = room_for_items(p, b->inputs, e);
 	p->timestamp = arena_calloc(&p->request->arena, (size_t)b->inputs, sizeof *p->timestamp);

@@ -11,6 +11,7 @@
 struct stream {
 	pthread_mutex_t lock;
 	struct strbuf pending;
+	size_t pulled;    /* bytes at the front of pending that are gone already */
 	bool closed;      /* by the producer */
 	bool gone;        /* the client left, or fell behind */
 	void (*wake)(void *arg);
@@ -50,6 +51,17 @@ void stream_unref(struct stream *s)
 	strbuf_fini(&s->pending);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
+}
+
+/* Forget what was pulled once it is the larger part: each byte is moved once at most. */
+static void compact(struct stream *s)
+{
+	if (s->pulled < s->pending.len - s->pulled)
+		return;
+	s->pending.len -= s->pulled;
+	if (s->pending.len)
+		memmove(s->pending.s, s->pending.s + s->pulled, s->pending.len);
+	s->pulled = 0;
 }
 
 /* Under the lock. */
@@ -92,12 +104,12 @@ void stream_leave(struct stream *s)
 long stream_pull(struct stream *s, char *out, size_t cap, void (*sleep)(void *), void (*wake_up)(void *), void *arg)
 {
 	pthread_mutex_lock(&s->lock);
-	size_t n = s->pending.len < cap ? s->pending.len : cap;
+	size_t left = s->pending.len - s->pulled, n = left < cap ? left : cap;
 	long result = (long)n;
 	if (n) {
-		memcpy(out, s->pending.s, n);
-		memmove(s->pending.s, s->pending.s + n, s->pending.len - n);
-		s->pending.len -= n;
+		memcpy(out, s->pending.s + s->pulled, n);
+		s->pulled += n;
+		compact(s);
 	} else if (s->closed || s->gone) {
 		result = STREAM_END;
 	} else {

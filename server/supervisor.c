@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,6 +52,7 @@ struct supervisor {
 	struct slot *slot;
 	pthread_t thread;
 	int wake_fd;
+	int64_t look_ns;            /* when to look into the queue next: at news, else now and then for leases that ran out */
 	_Atomic bool stopping;
 	_Atomic int running;
 };
@@ -62,12 +64,13 @@ struct change {
 	const struct slot *slot;
 	struct job_note note;
 	const char *level, *type, *message, *data;
+	char text[48];              /* of data, where it is made here */
+	enum job_status status;     /* where the job goes, if it stops */
 	/* by kind */
 	const char *progress, *metrics;
 	int epoch_number;
 	const void *state;
 	size_t state_len;
-	enum job_status status;
 	const struct model_blobs *blobs;
 	const char *result, *error;
 	int version;
@@ -99,20 +102,38 @@ static enum err write_finish(void *arg, struct store *s, struct error *e)
 	return rc ? rc : note_change(c, s, e);
 }
 
+/* A job that stops without a result goes where the store says: a request to cancel or pause may have come between. */
+static enum err note_stop(struct change *c, struct store *s, struct error *e)
+{
+	static const char *const messages[] = {
+		[JOB_QUEUED] = "the job waits again", [JOB_RUNNING] = "", [JOB_PAUSED] = "paused", [JOB_SUCCEEDED] = "",
+		[JOB_FAILED] = "the training process was lost too often", [JOB_CANCELLED] = "cancelled",
+	};
+	c->message = messages[c->status];
+	snprintf(c->text, sizeof c->text, "{\"status\":\"%s\"}", job_status_name(c->status));
+	c->data = c->text;
+	return note_change(c, s, e);
+}
+
 static enum err write_paused(void *arg, struct store *s, struct error *e)
 {
 	struct change *c = arg;
+	struct job now = { 0 };
 	enum err rc = job_paused(s, c->slot->job, c->slot->epoch, e);
-	return rc ? rc : note_change(c, s, e);
+	if (!rc)
+		rc = job_get(s, c->slot->job, &now, e);
+	if (rc)
+		return rc;
+	c->status = now.status;
+	job_fini(&now);
+	return note_stop(c, s, e);
 }
 
 static enum err write_lost(void *arg, struct store *s, struct error *e)
 {
 	struct change *c = arg;
 	enum err rc = job_lost(s, c->slot->job, c->slot->epoch, MAX_ATTEMPTS, c->error, &c->status, e);
-	if (c->status == JOB_FAILED)
-		c->message = "the training process was lost too often";
-	return rc ? rc : note_change(c, s, e);
+	return rc ? rc : note_stop(c, s, e);
 }
 
 /* ---- children ----------------------------------------------------------- */
@@ -154,17 +175,18 @@ static void free_slot(struct supervisor *v, struct slot *s)
 {
 	end_child(v, s);
 	*s = (struct slot){ 0 };
+	v->look_ns = 0;
 }
 
 /* Write a change; what the store refuses because the lease is gone ends the child. */
 static enum err commit(struct supervisor *v, struct slot *s, enum err (*write)(void *, struct store *, struct error *),
-                       struct change *c, bool ended)
+                       struct change *c)
 {
 	struct error e;
 	c->slot = s;
 	enum err rc = lane_call(v->settings.writer, write, c, &e);
 	if (!rc)
-		job_note_publish(&c->note, v->settings.events, ended);
+		job_note_publish(&c->note, v->settings.events, job_status_ended(c->status));
 	else
 		log_failure("job_write_failed", &e);
 	return rc;
@@ -182,7 +204,7 @@ static void fail_job(struct supervisor *v, struct slot *s, const struct error *e
 	error_text(e, &text);
 	struct change c = { .level = "error", .type = "status", .message = e->what, .data = "{\"status\":\"failed\"}",
 		.status = JOB_FAILED, .error = text.s };
-	s->lost = commit(v, s, write_finish, &c, true) != ERR_OK;
+	s->lost = commit(v, s, write_finish, &c) != ERR_OK;
 	if (!s->lost) {
 		metrics.jobs_ended[1]++;
 		log_line(LOG_WARN, "job_failed", "job=%s code=%s detail=%s", s->job, err_row(e->code)->label, e->what);
@@ -203,6 +225,8 @@ static enum err claim(void *arg, struct store *s, struct error *e)
 {
 	struct claimed *c = arg;
 	enum err rc = job_claim(s, LEASE_S, &c->job, e);
+	if (rc == ERR_NOT_FOUND)
+		return ERR_OK;   /* none waits; an error would undo what the claim settled about expired leases */
 	if (rc)
 		return rc;
 	return job_note_add(&c->note, s, c->job.id, "info", "status",
@@ -221,6 +245,7 @@ static enum err fetch(void *arg, struct store *s, struct error *e)
 
 static enum err start_child(struct supervisor *v, struct slot *s, struct claimed *c, struct error *e)
 {
+	static const struct timeval patience = { .tv_sec = LEASE_S };
 	int pair[2];
 	struct strbuf start;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
@@ -232,6 +257,7 @@ static enum err start_child(struct supervisor *v, struct slot *s, struct claimed
 		return fail(e, ERR_NOMEM, "", "cannot start a training process: %s", strerror(errno));
 	}
 	s->fd = pair[0];
+	setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);   /* a stopped child stops only itself */
 	s->beat_ns = monotonic_ns();
 	wire_inbox_init(&s->inbox);
 	v->running++;
@@ -255,10 +281,11 @@ static bool start_job(struct supervisor *v, struct slot *s)
 	struct error e;
 	enum err rc = lane_call(v->settings.writer, claim, &c, &e);
 	if (rc) {
-		if (rc != ERR_NOT_FOUND)
-			log_failure("job_claim_failed", &e);
-		return false;
+		log_failure("job_claim_failed", &e);
+		v->look_ns = 0;   /* again in a second */
 	}
+	if (rc || !c.job.id[0])
+		return false;
 	job_note_publish(&c.note, v->settings.events, false);
 	snprintf(s->job, sizeof s->job, "%s", c.job.id);
 	snprintf(s->model, sizeof s->model, "%s", c.job.model);
@@ -299,7 +326,7 @@ static void on_epoch(struct supervisor *v, struct slot *s, struct wire_reader *r
 	metrics.training_samples += samples;
 	struct change c = { .level = "info", .type = "metrics", .message = message ? message : "", .data = measured,
 		.progress = progress, .metrics = measured };
-	if (commit(v, s, write_progress, &c, false) == ERR_CONFLICT)
+	if (commit(v, s, write_progress, &c) == ERR_CONFLICT)
 		free_slot(v, s);
 	free(progress);
 	free(measured);
@@ -315,7 +342,7 @@ static void on_checkpoint(struct supervisor *v, struct slot *s, struct wire_read
 	c.metrics = measured;
 	c.state = wire_get_bytes(r, &c.state_len);
 	snprintf(message, sizeof message, "checkpoint after epoch %d", c.epoch_number);
-	enum err rc = commit(v, s, write_checkpoint, &c, false);
+	enum err rc = commit(v, s, write_checkpoint, &c);
 	if (!rc)
 		metrics.training_checkpoint_time = (uint64_t)time(NULL);
 	else if (rc == ERR_CONFLICT)
@@ -360,10 +387,11 @@ static void on_result(struct supervisor *v, struct slot *s, struct wire_reader *
 	b.calibration = numbers ? numbers + b.n_weights : NULL;
 	b.n_calibration = calibration / sizeof(float);
 
-	struct change c = { .level = "info", .type = "status", .blobs = document && numbers ? &b : NULL, .result = evaluation,
+	struct change c = { .level = "info", .type = "status",
+		.blobs = document && numbers ? &b : NULL, .result = evaluation,
 		.status = cancelled ? JOB_CANCELLED : JOB_SUCCEEDED, .message = cancelled ? "cancelled" : "succeeded",
 		.data = cancelled ? "{\"status\":\"cancelled\"}" : "{\"status\":\"succeeded\"}" };
-	if ((!cancelled && !c.blobs) || r->failed || commit(v, s, write_finish, &c, true)) {
+	if ((!cancelled && !c.blobs) || r->failed || commit(v, s, write_finish, &c)) {
 		end_child(v, s);
 		s->lost = true;
 	} else {
@@ -395,8 +423,8 @@ static void on_failed(struct supervisor *v, struct slot *s, struct wire_reader *
 
 static void on_paused(struct supervisor *v, struct slot *s)
 {
-	struct change c = { .level = "info", .type = "status", .message = "paused", .data = "{\"status\":\"paused\"}" };
-	if (commit(v, s, write_paused, &c, false)) {
+	struct change c = { .level = "info", .type = "status" };
+	if (commit(v, s, write_paused, &c)) {
 		end_child(v, s);
 		s->lost = true;
 	} else {
@@ -435,11 +463,12 @@ static void report_lost(struct supervisor *v, struct slot *s)
 	struct strbuf text;
 	fail(&e, ERR_INTERNAL, "", "the training process ended %d times in a row without a checkpoint or a result", MAX_ATTEMPTS);
 	error_text(&e, &text);
-	struct change c = { .level = "warn", .type = "status", .message = "the training process was lost; the job waits again",
-		.data = NULL, .error = text.s, .status = JOB_QUEUED };
-	enum err rc = commit(v, s, write_lost, &c, false);
+	struct change c = { .level = "warn", .type = "status", .error = text.s };
+	enum err rc = commit(v, s, write_lost, &c);
 	if (!rc || rc == ERR_CONFLICT || rc == ERR_NOT_FOUND) {   /* else: try again in a second */
 		metrics.workers_lost++;
+		if (!rc && job_status_ended(c.status))
+			metrics.jobs_ended[c.status == JOB_FAILED ? 1 : 2]++;
 		log_line(LOG_WARN, "worker_lost", "job=%s status=%s", s->job, job_status_name(c.status));
 		free_slot(v, s);
 	}
@@ -487,14 +516,19 @@ static void keep_lease(struct supervisor *v, struct slot *s)
 	if (monotonic_ns() - s->beat_ns < BEAT_NS)
 		return;
 	s->beat_ns = monotonic_ns();
+	pass_requests(v, s);   /* one that was made before this child began woke nobody */
 	if (lane_call(v->settings.writer, heartbeat, s, &e) == ERR_CONFLICT)
 		free_slot(v, s);   /* deleted or taken over: nothing it says counts any more */
 }
 
 /* ---- the loop ----------------------------------------------------------- */
 
+/* Start what waits while there is a place. Not without a reason: an idle writer lane tidies up. */
 static void fill_slots(struct supervisor *v)
 {
+	if (monotonic_ns() < v->look_ns)
+		return;
+	v->look_ns = monotonic_ns() + LEASE_S * 1000000000LL;
 	for (int i = 0; i < v->settings.workers; i++) {
 		struct slot *s = &v->slot[i];
 		if (!s->pid && !s->lost && !start_job(v, s))
@@ -523,6 +557,8 @@ static void *supervisor_main(void *arg)
 		uint64_t count;
 		if (woken && read(v->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
 			break;
+		if (woken)
+			v->look_ns = 0;
 		for (int i = 0; i < n && !v->stopping; i++) {
 			struct slot *s = &v->slot[i];
 			if (s->pid && fds[i].revents)

@@ -79,7 +79,8 @@ static bool get_column(struct wire_reader *r, struct frame *f)
 	if (len >= sizeof name)
 		return false;
 	memcpy(name, text, len);
-	return !frame_add_column(f, name, (enum column_type)wire_get_u8(r), NULL);
+	uint8_t type = wire_get_u8(r);
+	return type <= COLUMN_TEXT && !frame_add_column(f, name, (enum column_type)type, NULL);
 }
 
 /* Column values follow their names, so columns are read twice: first to add them, then to fill them. */
@@ -89,18 +90,19 @@ struct frame *wire_get_frame(struct wire_reader *r)
 	uint32_t columns = wire_get_u32(r);
 	int date_column = (int)wire_get_u32(r);
 	struct frame *f = frame_new();
-	bool ok = f && !r->failed && columns <= FRAME_MAX_COLUMNS;
+	bool ok = f && !r->failed && columns <= FRAME_MAX_COLUMNS && rows <= WIRE_MAX / 8 && date_column >= -1 &&
+	          date_column < (int)columns;
 	const char *values[FRAME_MAX_COLUMNS] = { NULL };
 	for (uint32_t c = 0; ok && c < columns; c++) {
 		ok = get_column(r, f);
 		if (ok && f->column[c].type != COLUMN_TEXT) {
-			values[c] = rows <= WIRE_MAX / 8 ? take(r, rows * 8) : NULL;
+			values[c] = take(r, rows * 8);
 			ok = values[c] != NULL;
 		}
 	}
 	for (uint64_t i = 0; ok && i < rows; i++)
 		ok = !frame_add_row(f, NULL);
-	for (uint32_t c = 0; ok && c < columns; c++) {
+	for (uint32_t c = 0; ok && rows && c < columns; c++) {
 		if (f->column[c].type == COLUMN_NUMBER)
 			memcpy(f->column[c].number, values[c], rows * 8);
 		else if (f->column[c].type == COLUMN_DATE)

@@ -22,8 +22,7 @@ struct infer_sequence {
 	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention */
 };
 
-/** Pack `params` (the flat block of s; copied). Free with infer_model_free (NULL is fine).
- *  ERR_UNSUPPORTED: a transformer encoder, which has no inference execution. */
+/** Pack `params` (the flat block of s; copied). Free with infer_model_free (NULL is fine). */
 enum err infer_model_new(const struct net_spec *s, const float *params, struct infer_model **out, struct error *e);
 void infer_model_free(struct infer_model *m);
 const struct net_spec *infer_model_spec(const struct infer_model *m);

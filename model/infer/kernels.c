@@ -29,6 +29,8 @@
 #define MAX_PANELS 2
 #define MAX_GATES  4
 
+#define NORM_EPS   1e-5f   /* PyTorch's */
+
 enum kind { LINEAR, GRU_RESET_AFTER, GRU_GATES, GRU_CANDIDATE, LSTM, RNN_TANH, RNN_RELU };
 
 /* What the tiles of a call share. A linear has no state: hid = 0. */
@@ -155,7 +157,7 @@ INLINE void tile(const enum kind kind, const int R, const int S, const int G, co
 				vf_store(out, vf_tanh(sum[0]));
 				break;
 			case RNN_RELU:
-				vf_store(out, vf_max(vf_set1(0), sum[0]));   /* NaN for NaN: see vec.h */
+				vf_store(out, vf_relu(sum[0]));
 				break;
 			}
 		}
@@ -275,7 +277,7 @@ static float dot_score(int n, const float *q, const float *k, float scale)
 
 static float score(const struct attend *a, int t)
 {
-	const float *k = a->keys + (size_t)t * a->attention;
+	const float *k = a->keys + (size_t)t * a->key_stride;
 
 	return a->v ? additive_score(a->attention, a->query, k, a->v) : dot_score(a->attention, a->query, k, a->scale);
 }
@@ -314,9 +316,36 @@ static void attend(const struct attend *a)
 		for (int t = 0; t < a->T; t++)
 			UNROLL for (int j = 0; j < VEC_PARTS; j++)
 				sum[j] = vf_fma(vf_set1(a->weights[t]),
-				                vf_load(a->states + (size_t)t * a->hidden + i + j * VF), sum[j]);
+				                vf_load(a->states + (size_t)t * a->state_stride + i + j * VF), sum[j]);
 		UNROLL for (int j = 0; j < VEC_PARTS; j++)
 			vf_store(a->context + i + j * VF, sum[j]);
+	}
+}
+
+/* Panel by panel, as many as make up VEC_LANES at once. */
+static void layer_norm(const struct pack *p, int units, int rows, const float *x, float *y, size_t stride)
+{
+	const int n = p->panels * VF, sums = NORM_SUMS * VF;
+
+	for (; rows > 0; rows--, x += stride, y += stride) {
+		vf sum[VEC_PARTS] = { 0 }, squares[VEC_PARTS] = { 0 };
+		for (int i = 0; i < n; i += VEC_LANES)
+			UNROLL for (int j = 0; j < VEC_PARTS; j++)
+				sum[j] += vf_load(x + i + j * VF);
+		const vf mean = vf_set1(vf_sum16(sum) / (float)units);
+		for (int i = 0; i < n; i += VEC_LANES)
+			UNROLL for (int j = 0; j < VEC_PARTS; j++) {
+				const int at = i + j * VF;
+				vf d = (vf_load(x + at) - mean) * vf_load(p->bias + at / VF * sums + NORM_MASK * VF);
+				vf_store(y + at, d);
+				squares[j] = vf_fma(d, d, squares[j]);
+			}
+		const vf inverse = vf_set1(1 / sqrtf(vf_sum16(squares) / (float)units + NORM_EPS));
+		for (int at = 0; at < n; at += VF) {
+			const float *own = p->bias + at / VF * sums;
+			vf_store(y + at, vf_fma(vf_load(y + at) * inverse, vf_load(own + NORM_WEIGHT * VF),
+			                        vf_load(own + NORM_BIAS * VF)));
+		}
 	}
 }
 
@@ -332,6 +361,18 @@ static void tanh_all(float *x, size_t n)
 		vf_store(x + i, vf_tanh(vf_load(x + i)));
 }
 
+static void relu_all(float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i += VF)
+		vf_store(x + i, vf_relu(vf_load(x + i)));
+}
+
+static void gelu_all(float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i += VF)
+		vf_store(x + i, vf_gelu(vf_load(x + i)));
+}
+
 #if INFER_LEVEL == 2
 const struct kernels kernels_avx512 = { "avx512",
 #elif INFER_LEVEL == 1
@@ -342,4 +383,4 @@ const struct kernels kernels_c = { "c",
 	VF, linear,
 	{ [FORM_GRU_RESET_AFTER] = gru_reset_after, [FORM_GRU_RESET_BEFORE] = gru_reset_before, [FORM_LSTM] = lstm,
 	  [FORM_RNN_TANH] = rnn_tanh, [FORM_RNN_RELU] = rnn_relu },
-	attend, sigmoid_all, tanh_all };
+	attend, layer_norm, sigmoid_all, tanh_all, relu_all, gelu_all };

@@ -31,6 +31,10 @@ struct pack {
 	float *w, *bias;
 };
 
+/* The sums of a layer normalisation's pack, which has no inputs: y = weight * n + bias; the mask is 1 for a unit,
+ * 0 behind the last. */
+enum norm_sum { NORM_WEIGHT, NORM_BIAS, NORM_MASK, NORM_SUMS };
+
 /* What a cell's products are. Gates that share a product are one pack; the weights over k belong to the input
  * first, then to the state.
  *
@@ -65,10 +69,11 @@ struct cell_step {
 struct attend {
 	int T, attention, hidden;
 	const float *query;            /* [attention] */
-	const float *keys;             /* [T][attention] */
+	const float *keys;             /* [T][attention], key_stride apart */
 	const float *v;                /* [attention] additive: carries the scale of kernels.c's score; dot: NULL */
 	float scale;                   /* dot: of the product, in units of log2 */
-	const float *states;           /* [T][hidden] */
+	const float *states;           /* [T][hidden], state_stride apart */
+	size_t key_stride, state_stride;
 	float *weights;                /* [T, padded] written, zero behind T */
 	float *context;                /* [hidden] written */
 };
@@ -80,9 +85,13 @@ struct kernels {
 	void (*linear)(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride);
 	void (*cell[FORM_COUNT])(const struct cell *c, const struct cell_step *s);
 	void (*attend)(const struct attend *a);
-	/* In place over n numbers, n a multiple of KERNEL_UNITS: for the tests of the functions in the gates. */
+	/* Layer normalisation of rows of `units` numbers, zero behind them, by a pack of NORM_SUMS; y may be x. */
+	void (*layer_norm)(const struct pack *p, int units, int rows, const float *x, float *y, size_t stride);
+	/* In place over n numbers, n a multiple of KERNEL_UNITS. The first two let tests see the gates' functions. */
 	void (*sigmoid)(float *x, size_t n);
 	void (*tanh)(float *x, size_t n);
+	void (*relu)(float *x, size_t n);
+	void (*gelu)(float *x, size_t n);
 };
 
 extern const struct kernels kernels_c;

@@ -4,32 +4,17 @@
  * are added, the scales of attention's score are folded in. All packs live in
  * one aligned block, those that a spec does not have with no numbers:
  *
- *     encoder 0 forward, backward | … | cell | key | query | output | v
+ *     encoder | cell | key | query | output | v
  */
 #include "model/infer/model.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ALIGNMENT 64
-#define MAX_PACKS (4 * NET_MAX_LAYERS + 5)   /* gates and candidate a direction; cell's two, key, query, output */
-
-static size_t weights_size(const struct pack *p, int width)
-{
-	return (size_t)p->panels * p->k * p->gates * width;
-}
-
-static size_t biases_size(const struct pack *p, int width)
-{
-	return (size_t)p->panels * p->sums * width;
-}
-
-static struct pack pack_shape(int width, int k, int units, int gates, int sums)
-{
-	return (struct pack){ .k = k, .panels = kernels_pad(units) / width, .gates = gates, .sums = sums };
-}
+#define MAX_PACKS (TRANSFORMER_MAX_PACKS + 5)   /* of the larger encoder; cell's two, key, query, output */
+_Static_assert(TRANSFORMER_MAX_PACKS >= 4 * NET_MAX_LAYERS, "gates and candidate of two directions fit as well");
 
 /* The packs of a cell: see enum cell_form. */
 static const struct cell_shape { int gates, sums, candidate; } cell_shapes[] = {
@@ -63,7 +48,7 @@ static enum cell_form form_of(const struct net_spec *s, enum cell_type type)
 	}
 }
 
-static void shape_encoder(struct infer_model *m)
+static void shape_recurrent(struct infer_model *m)
 {
 	const struct net_spec *s = &m->spec;
 	const enum cell_form form = form_of(s, net_encoder_cell(s));
@@ -96,14 +81,17 @@ static void model_shape(struct infer_model *m)
 
 	/* The backward units begin at number `hidden`, on the forward direction's padding. */
 	m->width = s->bidirectional ? kernels_pad(s->hidden + padded) : padded;
-	shape_encoder(m);
+	if (s->encoder == ENCODER_TRANSFORMER)
+		transformer_shape(&m->transformer, s, m->kernels->width);
+	else
+		shape_recurrent(m);
 	if (s->decoder == DECODER_ATTENTION)
 		shape_attention(m);
 	m->outputs = kernels_pad(net_head_rows(s));
 	m->output = pack_shape(m->kernels->width, net_width(s), net_head_rows(s), 1, 1);
 }
 
-static int packs_of(struct infer_model *m, struct pack *all[MAX_PACKS])
+static int recurrent_packs(struct infer_model *m, struct pack *all[MAX_PACKS])
 {
 	int n = 0;
 
@@ -112,6 +100,14 @@ static int packs_of(struct infer_model *m, struct pack *all[MAX_PACKS])
 			all[n++] = &m->encoder[l][d].gates;
 			all[n++] = &m->encoder[l][d].candidate;
 		}
+	return n;
+}
+
+static int packs_of(struct infer_model *m, struct pack *all[MAX_PACKS])
+{
+	int n = m->spec.encoder == ENCODER_TRANSFORMER ? transformer_packs(&m->transformer, all)
+	                                               : recurrent_packs(m, all);
+
 	all[n++] = &m->cell.gates;
 	all[n++] = &m->cell.candidate;
 	all[n++] = &m->key;
@@ -123,13 +119,13 @@ static int packs_of(struct infer_model *m, struct pack *all[MAX_PACKS])
 /* Allocate the block, zeroed, and point every pack into it. */
 static enum err model_place(struct infer_model *m, struct error *e)
 {
-	const int width = m->kernels->width;
+	const int lanes = m->kernels->width;
 	struct pack *all[MAX_PACKS];
 	const int n = packs_of(m, all);
 
 	m->floats = net_additive(&m->spec) ? (size_t)m->attention : 0;
 	for (int i = 0; i < n; i++)
-		m->floats += weights_size(all[i], width) + biases_size(all[i], width);
+		m->floats += pack_size(all[i], lanes);
 	/* Every part is a multiple of KERNEL_UNITS floats, so all stay aligned. */
 	m->block = aligned_alloc(ALIGNMENT, m->floats * sizeof *m->block);
 	if (!m->block)
@@ -138,59 +134,17 @@ static enum err model_place(struct infer_model *m, struct error *e)
 
 	float *at = m->block;
 	for (int i = 0; i < n; i++) {
-		all[i]->w = at;
-		at += weights_size(all[i], width);
-		all[i]->bias = at;
-		at += biases_size(all[i], width);
+		pack_place(all[i], lanes, at);
+		at += pack_size(all[i], lanes);
 	}
 	m->v = net_additive(&m->spec) ? at : NULL;
 	return ERR_OK;
 }
 
-/* Rows src [units][cols] become gate `gate`, inputs k0 … of the pack. */
-static void pack_weights(struct pack *p, int width, int gate, int k0, int units, int cols, const float *src,
-                         double scale)
-{
-	for (int u = 0; u < units; u++)
-		for (int k = 0; k < cols; k++) {
-			size_t at = ((size_t)(u / width) * p->k + k0 + k) * p->gates + gate;
-			p->w[at * width + u % width] = (float)(scale * src[(size_t)u * cols + k]);
-		}
-}
-
-/* src [units] is added to where the sum starts. */
-static void pack_bias(struct pack *p, int width, int sum, int units, const float *src, double scale)
-{
-	for (int u = 0; u < units; u++)
-		p->bias[((size_t)(u / width) * p->sums + sum) * width + u % width] += (float)(scale * src[u]);
-}
-
-/* The flat block by the names of its tensors. */
-struct source {
-	struct tensor_table table;
-	const float *params;
-};
-
-static const float *source_find(const struct source *src, const char *name)
-{
-	const struct tensor *t = tensor_find(&src->table, name);
-
-	return t ? src->params + t->offset : NULL;
-}
-
-/* The tensors of a cell, by the name of its part and what follows the stem: "encoder", "_l0_reverse". */
 struct cell_source { const float *wi, *wh, *bi, *bh; };
 
-static const float *cell_tensor(const struct source *src, const char *part, const char *stem, const char *suffix)
-{
-	char name[sizeof src->table.tensor->name];
-
-	snprintf(name, sizeof name, "%s.%s%s", part, stem, suffix);
-	return source_find(src, name);
-}
-
 /* Where gate `gate`, in PyTorch's order, is packed, and at which sums its two biases start. */
-static void pack_gate(struct cell *c, int width, int gate, const struct cell_source *t)
+static void pack_gate(const struct packer *k, struct cell *c, int gate, const struct cell_source *t)
 {
 	const bool candidate = gate >= c->gates.gates;
 	struct pack *p = candidate ? &c->candidate : &c->gates;
@@ -198,102 +152,96 @@ static void pack_gate(struct cell *c, int width, int gate, const struct cell_sou
 	const int state_sum = c->form == FORM_GRU_RESET_AFTER && gate == 2 ? 3 : at;
 	const size_t row = (size_t)gate * c->hid;
 
-	pack_weights(p, width, at, 0, c->hid, c->in, t->wi + row * c->in, 1);
-	pack_weights(p, width, at, c->in, c->hid, c->hid, t->wh + row * c->hid, 1);
+	pack_weights(k, p, at, 0, 0, &(struct piece){ t->wi + row * c->in, c->hid, c->in, c->in, 1 });
+	pack_weights(k, p, at, 0, c->in, &(struct piece){ t->wh + row * c->hid, c->hid, c->hid, c->hid, 1 });
 	if (t->bi) {
-		pack_bias(p, width, at, c->hid, t->bi + row, 1);
-		pack_bias(p, width, state_sum, c->hid, t->bh + row, 1);
+		pack_bias(k, p, at, 0, c->hid, t->bi + row, 1);
+		pack_bias(k, p, state_sum, 0, c->hid, t->bh + row, 1);
 	}
 }
 
-static void cell_pack(struct cell *c, int width, const struct source *src, const char *part, const char *suffix)
+/* The cell whose tensors have these words around their names: "encoder", "_l0_reverse". */
+static void pack_cell(const struct packer *k, struct cell *c, const char *part, const char *suffix)
 {
 	const struct cell_source t = {
-		.wi = cell_tensor(src, part, "weight_ih", suffix), .wh = cell_tensor(src, part, "weight_hh", suffix),
-		.bi = cell_tensor(src, part, "bias_ih", suffix), .bh = cell_tensor(src, part, "bias_hh", suffix),
+		.wi = packer_tensor(k, "%s.weight_ih%s", part, suffix),
+		.wh = packer_tensor(k, "%s.weight_hh%s", part, suffix),
+		.bi = packer_tensor(k, "%s.bias_ih%s", part, suffix),
+		.bh = packer_tensor(k, "%s.bias_hh%s", part, suffix),
 	};
 
 	for (int gate = 0; gate < c->gates.gates + c->candidate.gates; gate++)
-		pack_gate(c, width, gate, &t);
+		pack_gate(k, c, gate, &t);
 }
 
-static void linear_pack(struct pack *p, int width, const struct source *src, const char *weight, const char *bias,
-                        int units, double scale)
-{
-	const float *b = bias ? source_find(src, bias) : NULL;
-
-	pack_weights(p, width, 0, 0, units, p->k, source_find(src, weight), scale);
-	if (b)
-		pack_bias(p, width, 0, units, b, scale);
-}
-
-static void pack_encoder(struct infer_model *m, const struct source *src)
+static void pack_recurrent(struct infer_model *m, const struct packer *k)
 {
 	for (int l = 0; l < m->spec.layers; l++)
 		for (int d = 0; d < net_directions(&m->spec); d++) {
 			char suffix[CELL_SUFFIX];
 			net_cell_suffix(l, d, suffix);
-			cell_pack(&m->encoder[l][d], m->kernels->width, src, "encoder", suffix);
+			pack_cell(k, &m->encoder[l][d], "encoder", suffix);
 		}
 }
 
-static void pack_attention(struct infer_model *m, const struct source *src)
+static void pack_attention(struct infer_model *m, const struct packer *k)
 {
-	const int lanes = m->kernels->width, units = m->spec.attention;
+	const int units = m->spec.attention;
 
-	cell_pack(&m->cell, lanes, src, "decoder.cell", "");
+	pack_cell(k, &m->cell, "decoder.cell", "");
 	if (!net_additive(&m->spec))
 		return;
-	linear_pack(&m->key, lanes, src, "decoder.attention.key.weight", "decoder.attention.key.bias", units,
-	            ATTEND_SCALE_IN);
-	linear_pack(&m->query, lanes, src, "decoder.attention.query.weight", NULL, units, ATTEND_SCALE_IN);
-	const float *v = source_find(src, "decoder.attention.score.weight");
+	pack_linear(k, &m->key, units, packer_tensor(k, "decoder.attention.key.weight"),
+	            packer_tensor(k, "decoder.attention.key.bias"), ATTEND_SCALE_IN);
+	pack_linear(k, &m->query, units, packer_tensor(k, "decoder.attention.query.weight"), NULL, ATTEND_SCALE_IN);
+	const float *v = packer_tensor(k, "decoder.attention.score.weight");
 	for (int i = 0; i < units; i++)
 		m->v[i] = (float)(ATTEND_SCALE_V * v[i]);
 }
 
-static void model_pack(struct infer_model *m, const struct source *src)
+static void model_pack(struct infer_model *m, const struct packer *k)
 {
 	const struct net_spec *s = &m->spec;
 
-	pack_encoder(m, src);
+	if (s->encoder == ENCODER_TRANSFORMER)
+		transformer_pack(&m->transformer, s, k);
+	else
+		pack_recurrent(m, k);
 	if (s->decoder == DECODER_ATTENTION)
-		pack_attention(m, src);
-	linear_pack(&m->output, m->kernels->width, src, "output.weight", "output.bias", net_head_rows(s), 1);
+		pack_attention(m, k);
+	pack_linear(k, &m->output, net_head_rows(s), packer_tensor(k, "output.weight"),
+	            packer_tensor(k, "output.bias"), 1);
 }
 
-enum err infer_model_new_for(const struct kernels *k, const struct net_spec *s, const float *params,
+enum err infer_model_new_for(const struct kernels *kernels, const struct net_spec *s, const float *params,
                              struct infer_model **out, struct error *e)
 {
 	struct infer_model *m = NULL;
-	struct source *src = NULL;
+	struct packer *k = NULL;
 	enum err rc = net_spec_check(s, e);
 
 	if (rc)
 		goto done;
-	if (s->encoder == ENCODER_TRANSFORMER) {
-		rc = fail(e, ERR_UNSUPPORTED, "encoder", "a transformer encoder cannot be run for inference yet");
-		goto done;
-	}
 	m = calloc(1, sizeof *m);
-	src = malloc(sizeof *src);
-	if (!m || !src) {
+	k = malloc(sizeof *k);
+	if (!m || !k) {
 		rc = fail_nomem(e);
 		goto done;
 	}
 	m->spec = *s;
-	m->kernels = k;
+	m->kernels = kernels;
 	model_shape(m);
 	rc = model_place(m, e);
 	if (rc)
 		goto done;
-	src->params = params;
-	net_tensors(s, &src->table);
-	model_pack(m, src);
+	k->lanes = kernels->width;
+	k->params = params;
+	net_tensors(s, &k->table);
+	model_pack(m, k);
 	*out = m;
 	m = NULL;
 done:
-	free(src);
+	free(k);
 	infer_model_free(m);
 	return rc;
 }

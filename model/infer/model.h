@@ -4,13 +4,15 @@
 
 #include "model/infer/infer.h"
 #include "model/infer/kernels.h"
+#include "model/infer/transformer.h"
 
 struct infer_model {
 	struct net_spec spec;
 	const struct kernels *kernels;   /* the level that the weights are packed for */
 	int width;                       /* of a step's states, padded so that each direction may write whole panels */
 	int attention, outputs;          /* padded to KERNEL_UNITS; attention = width for the dot score */
-	struct cell encoder[NET_MAX_LAYERS][2];
+	struct cell encoder[NET_MAX_LAYERS][2];   /* a recurrent encoder, or */
+	struct transformer transformer;
 	struct pack key, query;          /* additive score: scaled by ATTEND_SCALE_IN */
 	float *v;                        /* additive score: [attention] scaled by ATTEND_SCALE_V; dot: NULL */
 	float dot_scale;                 /* dot score: ATTEND_SCALE_DOT over the root of the width */

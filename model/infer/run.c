@@ -46,14 +46,15 @@ struct group {
 	int rows;
 	float *x;            size_t x_stride;       /* [row][T][inputs] */
 	float *states[2];    size_t state_stride;   /* [row][slot][width], layers take turns */
-	float *c;                                   /* [row][width] cell states of an LSTM: a layer's, then the decoder's */
+	float *c;                                   /* [row][width] an LSTM's: a layer's, then the decoder's */
 	float *keys;         size_t key_stride;     /* [row][T][attention], additive score */
 	float *query;                               /* [row][attention], additive score */
 	float *input;        size_t input_stride;   /* [row][context, previous] */
-	float *h[2];                                /* [row][width] the decoder's, steps take turns; [0]: what a head reads */
+	float *h[2];                                /* [row][width] the decoder's, steps take turns; or [0], a head's */
 	float *z, *rh;                              /* [row][width] */
 	float *y;                                   /* [row][outputs] */
 	float *weights;                             /* [T] of one row */
+	struct transformer_scratch scratch;         /* of one row; shares weights */
 };
 
 enum err infer_ws_new(int max_rows, struct infer_ws **out, struct error *e)
@@ -91,6 +92,18 @@ static float *carve(float *block, size_t *used, size_t n)
 	return at;
 }
 
+static void scratch_layout(struct transformer_scratch *s, const struct transformer *t, size_t T, float *weights,
+                           float *block, size_t *used)
+{
+	const size_t part = (size_t)t->heads * t->head;
+
+	s->qkv = carve(block, used, T * 3 * part);
+	s->mixed = carve(block, used, T * part);
+	s->narrow = carve(block, used, T * (size_t)t->width);
+	s->wide = carve(block, used, TRANSFORMER_STEPS * (size_t)t->feedforward);
+	s->weights = weights;
+}
+
 /* Lay out the arrays of a group whose longest row has T steps; returns the floats they take. */
 static size_t group_layout(struct group *g, const struct infer_model *m, size_t T, float *block)
 {
@@ -115,6 +128,8 @@ static size_t group_layout(struct group *g, const struct infer_model *m, size_t 
 	g->rh = carve(block, &used, rows * width);
 	g->y = carve(block, &used, rows * (size_t)m->outputs);
 	g->weights = carve(block, &used, T + KERNEL_UNITS);
+	if (m->spec.encoder == ENCODER_TRANSFORMER)
+		scratch_layout(&g->scratch, &m->transformer, T, g->weights, block, &used);
 	return used;
 }
 
@@ -194,17 +209,28 @@ static void encode_direction(const struct group *g, const struct infer_model *m,
 	}
 }
 
-static void encode(const struct group *g, const struct infer_model *m)
+static void encode_recurrent(const struct group *g, const struct infer_model *m)
 {
 	for (int layer = 0; layer < m->spec.layers; layer++)
 		for (int d = 0; d < net_directions(&m->spec); d++)
 			encode_direction(g, m, layer, d);
 }
 
-/* What the top layer yielded for the row, from step 0 on. */
-static const float *top_states(const struct group *g, const struct infer_model *m, int row)
+/* What the top layer yields for the row, from step 0 on. */
+static float *top_states(const struct group *g, const struct infer_model *m, int row)
 {
 	return g->states[(m->spec.layers - 1) % 2] + row * g->state_stride + m->width;
+}
+
+static void encode(const struct group *g, const struct infer_model *m)
+{
+	if (m->spec.encoder != ENCODER_TRANSFORMER) {
+		encode_recurrent(g, m);
+		return;
+	}
+	for (int r = 0; r < g->rows; r++)
+		transformer_run(&m->transformer, m->kernels, g->seq[r]->T, g->x + r * g->x_stride, top_states(g, m, r),
+		                &g->scratch);
 }
 
 /* h[0] of the row: the forward units of its last step, the backward units of its first. */
@@ -234,6 +260,15 @@ static void mean_states(const struct group *g, const struct infer_model *m, int 
 		h[u] /= (float)T;
 }
 
+/* h[0] of the row, where the decoder begins. */
+static void first_state(const struct group *g, const struct infer_model *m, int row)
+{
+	if (m->spec.encoder == ENCODER_TRANSFORMER)
+		mean_states(g, m, row);
+	else
+		final_states(g, m, row);
+}
+
 /* The first n outputs of every row into its answer, from number `at` on. */
 static void answer(const struct group *g, const struct infer_model *m, size_t at)
 {
@@ -250,7 +285,7 @@ static void decode_begin(const struct group *g, const struct infer_model *m)
 	memset(g->y, 0, (size_t)g->rows * m->outputs * sizeof *g->y);
 	memset(g->h[1], 0, (size_t)g->rows * m->width * sizeof *g->y);
 	for (int r = 0; r < g->rows; r++) {
-		final_states(g, m, r);
+		first_state(g, m, r);
 		if (net_additive(&m->spec))
 			m->kernels->linear(&m->key, g->seq[r]->T, top_states(g, m, r), (size_t)m->width,
 			                   g->keys + r * g->key_stride, (size_t)m->attention);
@@ -276,8 +311,8 @@ static void decode_attend(const struct group *g, const struct infer_model *m, co
 		.T = seq->T, .attention = m->attention, .hidden = m->width,
 		.query = query + (size_t)row * m->attention,
 		.keys = net_additive(&m->spec) ? g->keys + row * g->key_stride : states,
-		.v = m->v, .scale = m->dot_scale,
-		.states = states, .weights = g->weights, .context = input,
+		.key_stride = (size_t)m->attention, .v = m->v, .scale = m->dot_scale,
+		.states = states, .state_stride = (size_t)m->width, .weights = g->weights, .context = input,
 	};
 
 	m->kernels->attend(&a);

@@ -2,6 +2,7 @@
 #include "model/nn/attention.h"
 
 #include "model/nn/activation.h"
+#include "model/nn/softmax.h"
 #include "model/nn/vector.h"
 
 #include <string.h>
@@ -80,24 +81,6 @@ VECTORISED static void add_scaled(int n, real a, const real *x, real *y)
 	vector_add_scaled(n, a, x, y);
 }
 
-VECTORISED static void exp_shifted(int n, real shift, real *e)
-{
-	for (int i = 0; i < n; i++)
-		e[i] = activation_exp(e[i] - shift);
-}
-
-static void softmax(int n, real *e)
-{
-	real top = e[0], sum = 0;
-	for (int i = 1; i < n; i++)
-		top = e[i] > top ? e[i] : top;
-	exp_shifted(n, top, e);
-	for (int i = 0; i < n; i++)
-		sum += e[i];
-	for (int i = 0; i < n; i++)
-		e[i] /= sum;
-}
-
 static real dot_scale(const struct attention *a)
 {
 	return 1 / REAL(sqrt)((real)a->key);
@@ -157,15 +140,12 @@ void attention_forward(const struct attention *a, const real *params, const stru
 static void context_backward(const struct attention *a, const struct packing *p, int b, const real *weights,
                              const real *keys, const real *dcontext, real *dkeys, real *dscores)
 {
-	real mean = 0;
 	for (int s = 0; s < p->lengths[b]; s++) {
 		size_t row = packing_row(p, s, b) * (size_t)a->key;
 		dscores[s] = dot(a->key, dcontext, keys + row);
-		mean += weights[s] * dscores[s];
 		add_scaled(a->key, weights[s], dcontext, dkeys + row);
 	}
-	for (int s = 0; s < p->lengths[b]; s++)
-		dscores[s] = weights[s] * (dscores[s] - mean);
+	softmax_backward(p->lengths[b], weights, dscores);
 }
 
 /* One score's part: t leaves as the gradient of tanh's argument. */

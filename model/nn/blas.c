@@ -24,3 +24,8 @@ void blas_product_transposed(int m, int n, int k, const real *a, int lda, const 
 {
 	GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, m, n, k, 1, a, lda, b, ldb, 1, c, ldc);
 }
+
+void blas_product_rows(int m, int n, int k, const real *a, int lda, const real *b, int ldb, real *c, int ldc)
+{
+	GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1, a, lda, b, ldb, 0, c, ldc);
+}

@@ -11,4 +11,7 @@ void blas_product(int m, int n, int k, const real *a, int lda, const real *b, in
 /** C += A' B.   A [k][m]   B [k][n]   C [m][n]: the product of a weight's gradient. */
 void blas_product_transposed(int m, int n, int k, const real *a, int lda, const real *b, int ldb, real *c, int ldc);
 
+/** C = A B'.   A [m][k]   B [n][k]   C [m][n]: each row of A times each row of B, as scores of attention are. */
+void blas_product_rows(int m, int n, int k, const real *a, int lda, const real *b, int ldb, real *c, int ldc);
+
 #endif

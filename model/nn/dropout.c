@@ -3,10 +3,11 @@
 
 #include "model/base/rng.h"
 #include "model/nn/network.h"
+#include "model/nn/vector.h"
 
 #include <assert.h>
 
-_Static_assert(NET_MAX_LAYERS <= 8 && NET_MAX_HIDDEN / 4 <= 512, "layer and unit must fit the counter");
+_Static_assert(NET_MAX_HIDDEN / 4 <= 512, "a unit must fit the counter");
 
 void dropout_mask(const struct dropout_key *key, double rate, int layer, const struct packing *p, int n, real *mask)
 {
@@ -19,8 +20,9 @@ void dropout_mask(const struct dropout_key *key, double rate, int layer, const s
 		for (int b = 0; b < p->active[t]; b++) {
 			real *row = mask + packing_row(p, t, b) * (size_t)n;
 			for (int j = 0; j < n; j += 4) {
-				uint32_t place = (uint32_t)layer << 29 | (uint32_t)t << 9 | (uint32_t)j / 4;
-				uint32_t counter[4] = { key->row_base + (uint32_t)b, place, RNG_DROPOUT, key->key };
+				uint32_t place = (uint32_t)layer % 8 << 29 | (uint32_t)t << 9 | (uint32_t)j / 4;
+				uint32_t stream = (uint32_t)layer / 8 << 8 | RNG_DROPOUT;
+				uint32_t counter[4] = { key->row_base + (uint32_t)b, place, stream, key->key };
 				uint32_t word[4];
 				rng_philox(counter, seed, word);
 				for (int i = 0; i < 4 && j + i < n; i++)
@@ -28,4 +30,10 @@ void dropout_mask(const struct dropout_key *key, double rate, int layer, const s
 			}
 		}
 	}
+}
+
+VECTORISED void dropout_apply(size_t n, const real *x, const real *mask, real *y)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = x[i] * mask[i];
 }

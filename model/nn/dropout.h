@@ -2,8 +2,10 @@
  * number stands. One block of Philox gives the masks of four units:
  *
  *     key      seed
- *     counter  [0] row in the whole minibatch     [2] RNG_DROPOUT
- *              [1] layer:3 | step:20 | unit/4:9   [3] the training step's key
+ *     counter  [0] row in the whole minibatch       [2] layer/8 << 8 | RNG_DROPOUT
+ *              [1] layer%8:3 | step:20 | unit/4:9   [3] the training step's key
+ *
+ * A Transformer counts its sublayers where others count layers, so there are more than eight.
  *
  * A shard that knows its first row's index therefore draws what the whole
  * minibatch would, on any thread, in any order, and again after a resume. */
@@ -20,5 +22,7 @@ struct dropout_key;
 
 /** mask [rows][n] of the input of `layer`: 0 with probability `rate`, else 1 / (1 - rate). */
 void dropout_mask(const struct dropout_key *key, double rate, int layer, const struct packing *p, int n, real *mask);
+/** y = x * mask, n numbers; y may be x. */
+void dropout_apply(size_t n, const real *x, const real *mask, real *y);
 
 #endif

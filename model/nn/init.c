@@ -1,7 +1,7 @@
-/* init.c - the weights that training starts from.
+/* init.c - the weights that training starts from: biases 0, the scales of norms 1, matrices at random.
  *
  * Xavier-uniform (Glorot and Bengio 2010): U(-a, a), a = sqrt(6 / (fan_in + fan_out)),
- * where the fans are those of one gate's matrix, not of the stack of three.
+ * where the fans are those of one gate's matrix, not of the stack of them.
  * Each tensor has a random stream of its own, so a layer more or less leaves the
  * draws of the tensors before it alone. Drawn in double, then rounded: both builds agree. */
 #include "model/nn/network.h"
@@ -28,6 +28,6 @@ void network_init(const struct net_spec *s, uint64_t seed, real *params)
 			init_xavier(t, &r, params + t->offset);
 		else
 			for (size_t k = 0; k < t->count; k++)
-				params[t->offset + k] = 0;
+				params[t->offset + k] = t->init == INIT_ONE;
 	}
 }

@@ -39,7 +39,7 @@ static void network_of(const struct net_spec *s, struct network *net)
 {
 	struct tensor_table table;
 	net_tensors(s, &table);
-	*net = (struct network){ .attends = s->decoder == DECODER_ATTENTION, .mean = s->decoder == DECODER_MEAN };
+	*net = (struct network){ .attends = s->decoder == DECODER_ATTENTION, .mean = net_summary_is_mean(s) };
 	encoder_at(s, &table, &net->encoder);
 	if (net->attends)
 		net->decoder = decoder_at(s, &table);
@@ -55,7 +55,7 @@ static void workspace_take(const struct network *net, int T, int B, struct scrat
 	packing_take(&w->packing, T, B, s);
 	w->x = scratch_take(s, rows * in);
 	w->dx = scratch_take(s, rows * in);
-	encoder_tape_take(&w->encoder, e, rows, B, s);
+	encoder_tape_take(&w->encoder, e, T, B, s);
 	w->doutputs = scratch_take(s, rows * (size_t)e->width);
 	cell_state_take(&w->summary, memory, (size_t)B, e->width, s);
 	cell_state_take(&w->dsummary, memory, (size_t)B, e->width, s);

@@ -74,8 +74,6 @@ enum err net_spec_check(const struct net_spec *s, struct error *e)
 		return rc;
 	if (!(s->dropout >= 0 && s->dropout < 1))    /* NaN too */
 		return fail(e, ERR_INVALID, "dropout", "dropout must lie in [0, 1); it is %g", s->dropout);
-	if (s->encoder == ENCODER_TRANSFORMER)
-		return fail(e, ERR_UNSUPPORTED, "encoder", "transformer encoders cannot be trained");
 	net_tensors(s, &table);
 	if (table.count > NET_MAX_WEIGHTS)
 		return fail(e, ERR_INVALID, "hidden", "these sizes make %zu weights; the limit is %u", table.count,
@@ -127,6 +125,44 @@ static void add_recurrent(const struct net_spec *s, struct tensor_table *t)
 	}
 }
 
+__attribute__((format(printf, 3, 4)))
+static void add_norm(struct tensor_table *t, int hid, const char *fmt, ...)
+{
+	char norm[48];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(norm, sizeof norm, fmt, ap);
+	va_end(ap);
+	add(t, 1, hid, 0, "%s.weight", norm);
+	t->tensor[t->n - 1].init = INIT_ONE;
+	add(t, 1, hid, 0, "%s.bias", norm);
+}
+
+static void add_transformer_layer(const struct net_spec *s, int k, struct tensor_table *t)
+{
+	const int qkv = 3, hid = s->hidden;
+	add(t, qkv, qkv * hid, hid, "encoder.layers.%d.self_attn.in_proj_weight", k);
+	add(t, qkv, qkv * hid, 0, "encoder.layers.%d.self_attn.in_proj_bias", k);
+	add(t, 1, hid, hid, "encoder.layers.%d.self_attn.out_proj.weight", k);
+	add(t, 1, hid, 0, "encoder.layers.%d.self_attn.out_proj.bias", k);
+	add(t, 1, s->feedforward, hid, "encoder.layers.%d.linear1.weight", k);
+	add(t, 1, s->feedforward, 0, "encoder.layers.%d.linear1.bias", k);
+	add(t, 1, hid, s->feedforward, "encoder.layers.%d.linear2.weight", k);
+	add(t, 1, hid, 0, "encoder.layers.%d.linear2.bias", k);
+	add_norm(t, hid, "encoder.layers.%d.norm1", k);
+	add_norm(t, hid, "encoder.layers.%d.norm2", k);
+}
+
+static void add_transformer(const struct net_spec *s, struct tensor_table *t)
+{
+	add(t, 1, s->hidden, s->inputs, "encoder.embedding.weight");
+	add(t, 1, s->hidden, 0, "encoder.embedding.bias");
+	for (int k = 0; k < s->layers; k++)
+		add_transformer_layer(s, k, t);
+	if (s->norm_first)
+		add_norm(t, s->hidden, "encoder.norm");
+}
+
 static void add_decoder(const struct net_spec *s, struct tensor_table *t)
 {
 	int width = net_width(s);
@@ -143,7 +179,10 @@ void net_tensors(const struct net_spec *s, struct tensor_table *t)
 {
 	t->n = 0;
 	t->count = 0;
-	add_recurrent(s, t);
+	if (s->encoder == ENCODER_TRANSFORMER)
+		add_transformer(s, t);
+	else
+		add_recurrent(s, t);
 	if (s->decoder == DECODER_ATTENTION)
 		add_decoder(s, t);
 	add(t, 1, net_head_rows(s), net_width(s), "output.weight");

@@ -16,6 +16,17 @@
  *     encoder.bias_hh_l{k}          [G hid]         with bias
  *     the same four with `_reverse` behind the name, after each layer's own: bidirectional
  *
+ * of a Transformer, always with biases:
+ *
+ *     encoder.embedding.weight, bias                  [hid][inputs], [hid]
+ *     encoder.layers.{k}.self_attn.in_proj_weight     [3 hid][hid]    q, k, v
+ *     encoder.layers.{k}.self_attn.in_proj_bias       [3 hid]
+ *     encoder.layers.{k}.self_attn.out_proj.weight, bias   [hid][hid], [hid]
+ *     encoder.layers.{k}.linear1.weight, bias         [feedforward][hid], [feedforward]
+ *     encoder.layers.{k}.linear2.weight, bias         [hid][feedforward], [hid]
+ *     encoder.layers.{k}.norm1.weight, bias           [hid] each, norm2 the same
+ *     encoder.norm.weight, bias                       [hid] each, with norm_first
+ *
  * width = hid, or 2 hid when bidirectional: what the encoder yields a step. With the attention decoder:
  *
  *     decoder.attention.query.weight  [att][width]    Wq      these four with the additive score
@@ -72,7 +83,7 @@ struct net_spec {
 	bool bias;                  /* of cells */
 	bool reset_after;           /* GRU cells, the decoder's too; true is PyTorch's */
 	bool relu;                  /* RNN: relu instead of tanh */
-	double dropout;             /* on the inputs of layers 1…, as PyTorch has it; [0, 1) */
+	double dropout;             /* on the inputs of layers 1…, as PyTorch has it; behind a transformer's sublayers; [0, 1) */
 	int heads, feedforward;     /* transformer; heads divide hidden */
 	bool norm_first, gelu, causal;   /* transformer */
 	enum decoder_type decoder;
@@ -84,14 +95,14 @@ struct net_spec {
 	int horizon;
 };
 
-enum tensor_init { INIT_ZERO, INIT_XAVIER_UNIFORM };
+enum tensor_init { INIT_ZERO, INIT_ONE, INIT_XAVIER_UNIFORM };
 
 struct tensor {
 	char name[64];
 	int ndim;
 	size_t shape[3];
 	size_t offset, count;       /* in numbers, into the flat block */
-	int blocks;                 /* matrices stacked along the first axis: a cell's gates, else 1 */
+	int blocks;                 /* matrices stacked along the first axis: a cell's gates; q, k, v; else 1 */
 	enum tensor_init init;
 };
 
@@ -121,6 +132,12 @@ static inline int net_width(const struct net_spec *s) { return s->hidden * net_d
 static inline bool net_additive(const struct net_spec *s)
 {
 	return s->decoder == DECODER_ATTENTION && s->score == SCORE_ADDITIVE;
+}
+/** Whether what stands behind the encoder begins with the mean of its outputs, not with its final states. The
+ *  attention decoder over a Transformer does: its steps have no state, and the last is no more than another. */
+static inline bool net_summary_is_mean(const struct net_spec *s)
+{
+	return s->decoder == DECODER_MEAN || (s->decoder == DECODER_ATTENTION && s->encoder == ENCODER_TRANSFORMER);
 }
 /** Rows of output.weight: a step's, or those of all steps. */
 static inline int net_head_rows(const struct net_spec *s)

@@ -42,12 +42,6 @@ void stack_tape_take(struct stack_tape *t, const struct stack *stack, size_t row
 	}
 }
 
-static void multiply(size_t n, const real *restrict a, const real *restrict b, real *restrict product)
-{
-	for (size_t i = 0; i < n; i++)
-		product[i] = a[i] * b[i];
-}
-
 /* What layer k > 0 reads: the outputs below, masked when `dropped`. */
 static const real *layer_input(const struct stack_tape *tape, int k, bool dropped)
 {
@@ -58,7 +52,7 @@ static void layer_mask(const struct stack *stack, int k, const struct packing *p
                        struct stack_tape *tape)
 {
 	dropout_mask(dropout, stack->dropout, k, p, stack->width, tape->mask[k]);
-	multiply((size_t)p->rows * (size_t)stack->width, tape->outputs[k - 1], tape->mask[k], tape->masked[k]);
+	dropout_apply((size_t)p->rows * (size_t)stack->width, tape->outputs[k - 1], tape->mask[k], tape->masked[k]);
 }
 
 /* Copy n numbers of each row, the rows ld_from and ld_to apart. */
@@ -194,7 +188,7 @@ void stack_backward(const struct stack *stack, const real *params, const struct 
 		layer_backward(stack, k, params, p, layer_input(tape, k, dropped), doutputs, k == top ? dfinal : none,
 		               tape, dparams, tape->dbelow);
 		if (dropped)
-			multiply(n, tape->dbelow, tape->mask[k], doutputs);
+			dropout_apply(n, tape->dbelow, tape->mask[k], doutputs);
 		else
 			memcpy(doutputs, tape->dbelow, n * sizeof(real));
 	}

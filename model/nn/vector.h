@@ -27,7 +27,16 @@
 
 #define VECTOR_LANES 16   /* partial sums of a reduction: an AVX-512 register of floats */
 
-/* Sum of a[i] b[i]. The lanes fix the order of the additions whatever the instruction set. */
+/* The sum of the lanes, in an order that no instruction set changes. */
+static inline __attribute__((always_inline)) real vector_fold(real lane[VECTOR_LANES])
+{
+	for (int half = VECTOR_LANES / 2; half; half /= 2)
+		for (int l = 0; l < half; l++)
+			lane[l] += lane[l + half];
+	return lane[0];
+}
+
+/* Sum of a[i] b[i]. */
 static inline __attribute__((always_inline)) real vector_dot(int n, const real *restrict a, const real *restrict b)
 {
 	real lane[VECTOR_LANES] = { 0 };
@@ -37,10 +46,20 @@ static inline __attribute__((always_inline)) real vector_dot(int n, const real *
 			lane[l] += a[i + l] * b[i + l];
 	for (int l = 0; i < n; i++, l++)
 		lane[l] += a[i] * b[i];
-	for (int half = VECTOR_LANES / 2; half; half /= 2)
-		for (int l = 0; l < half; l++)
-			lane[l] += lane[l + half];
-	return lane[0];
+	return vector_fold(lane);
+}
+
+/* Sum of a[i]. */
+static inline __attribute__((always_inline)) real vector_sum(int n, const real *a)
+{
+	real lane[VECTOR_LANES] = { 0 };
+	int i = 0;
+	for (; i + VECTOR_LANES <= n; i += VECTOR_LANES)
+		for (int l = 0; l < VECTOR_LANES; l++)
+			lane[l] += a[i + l];
+	for (int l = 0; i < n; i++, l++)
+		lane[l] += a[i];
+	return vector_fold(lane);
 }
 
 /* y += a x */

@@ -104,7 +104,8 @@ static double model_flops(const struct net_spec *s, int T)
 	const int width = net_width(s);
 	const double keys = 2.0 * T * s->attention * width;
 	const double step = 2.0 * s->attention * width + 2.0 * T * (s->attention + width) +
-	                    cell_flops(net_decoder_cell(s), net_decoder_inputs(s), width) + 2.0 * net_outputs(s) * width;
+	                    cell_flops(net_decoder_cell(s), net_decoder_inputs(s), width) +
+	                    2.0 * net_outputs(s) * width;
 	double encoder = 0;
 
 	for (int l = 0; l < s->layers; l++)
@@ -167,10 +168,13 @@ static enum err bench(const struct kernels *k, const struct net_spec *s, int T, 
 	for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
 		char name[64];
 		w.batch = batches[b];
-		snprintf(name, sizeof name, "%-7s %-5s %d->%d T=%d B=%d", k->name, cell, s->inputs, s->hidden, T, w.batch);
+		snprintf(name, sizeof name, "%-7s %-4s layer %d->%d T=%d B=%d", k->name, cell, s->inputs, s->hidden, T,
+		         w.batch);
 		if (strstr(name, filter))
-			measure(name, &w, run_layer, w.batch * T * cell_flops(net_encoder_cell(s), s->inputs, s->hidden));
-		snprintf(name, sizeof name, "%-7s %-5s model %d->%d T=%d B=%d", k->name, cell, s->inputs, s->hidden, T, w.batch);
+			measure(name, &w, run_layer,
+			        w.batch * T * cell_flops(net_encoder_cell(s), s->inputs, s->hidden));
+		snprintf(name, sizeof name, "%-7s %-4s model %d->%d T=%d B=%d", k->name, cell, s->inputs, s->hidden, T,
+		         w.batch);
 		if (strstr(name, filter))
 			measure(name, &w, run_model, w.batch * model_flops(s, T));
 	}
@@ -199,7 +203,8 @@ int main(int argc, char **argv)
 		for (size_t i = 0; k && i < sizeof sizes / sizeof *sizes; i++) {
 			struct error e;
 			const struct net_spec s = {
-				.encoder = sizes[i].encoder, .inputs = sizes[i].in, .hidden = sizes[i].hid, .layers = 1, .bias = true,
+				.encoder = sizes[i].encoder, .inputs = sizes[i].in, .hidden = sizes[i].hid,
+				.layers = 1, .bias = true,
 				.reset_after = true, .attention = sizes[i].hid,
 				.decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 1, .levels = 1, .horizon = 5,
 			};

@@ -11,7 +11,7 @@ OPTIONS = {
     "serve": """listen admin db threads workers max-body max-upload max-queued-jobs drain-delay log-level deadline
                 max-connections require-key queue-capacity model-cache header-timeout body-timeout response-timeout
                 train-threads checkpoint-interval""",
-    "train": "db target features model horizon window epochs hidden seed train-threads log-level",
+    "train": "db target features model preset horizon window epochs hidden seed train-threads log-level",
     "predict": "db version json",
     "check": "db",
     "key": "db name scopes",
@@ -148,6 +148,7 @@ USAGE = {
     "number below": ["serve", "--threads", "-1"], "number above": ["serve", "--threads", "1000"], "empty number": ["serve", "--deadline", ""],
     "option without a value": ["serve", "--db"], "level unknown": ["serve", "--log-level", "loud"], "too many arguments": ["serve", "now"],
     "train without a file": ["train"], "train without a target": ["train", "x.csv"], "predict without a series": ["predict", "m"],
+    "preset unknown": ["train", "wave.csv", "--target", "close", "--preset", "mlp"],
     "key without a verb": ["key"], "number with a unit": ["serve", "--max-body", "1MiB"],
 }
 

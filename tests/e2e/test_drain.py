@@ -75,7 +75,7 @@ def test_requests_in_flight_are_answered(start):
 
     def one():
         with Client(daemon.address) as client:
-            answers.append(client.request("POST", "/v1/models/wave-3:predict", {"instances": [SEQUENCE] * 2000}).status)
+            answers.append(client.request("POST", "/v1/models/wave-3:predict", {"instances": [SEQUENCE] * 500}).status)
 
     threads = [threading.Thread(target=one) for _ in range(8)]
     for thread in threads:

@@ -255,6 +255,24 @@ def test_a_dead_worker_costs_an_attempt_not_the_job(daemon):
     assert ended["progress"]["epoch"] == 60
 
 
+def test_a_job_whose_workers_always_die_fails_and_its_stream_ends(daemon):
+    slow = job_body(epochs=10000, early_stopping={"patience": 0}, batch_size=1)
+    slow.update(window=100, encoder={"hidden_size": 512, "num_layers": 4})       # no epoch in the time that it has
+    job = daemon.post("/v1/jobs", slow).expect(202).json["id"]
+    events = []
+    watcher = threading.Thread(target=lambda: events.extend(read_stream(daemon.address, f"/v1/jobs/{job}/events")))
+    watcher.start()
+    for attempt in range(3):
+        wait_for(lambda: daemon.get(f"/v1/jobs/{job}").json["attempts"] == attempt + 1 and daemon.workers(), "a worker")
+        os.kill(daemon.workers()[0], signal.SIGKILL)
+    failed = daemon.finished(job, "failed")
+    assert failed["error"]["code"] == "internal"
+    watcher.join(PATIENCE)
+    assert not watcher.is_alive()
+    assert [e[2]["data"]["status"] for e in events if e[2]["type"] == "status"] == \
+        ["queued", "running", "queued", "running", "queued", "running", "failed"]
+
+
 def test_labels_and_versions(daemon):
     for _ in range(2):
         daemon.train(job_body(model="m"))

@@ -16,12 +16,12 @@ import signal
 import threading
 import time
 
-from gatecast import CSV, Client, csv_text, job_body, series, wait_for
+from gatecast import CSV, PATIENCE, Client, csv_text, job_body, series, wait_for
 
 KILLS = 50
 BODY = job_body(epochs=400, early_stopping={"patience": 0}, batch_size=16)
 WAVE = csv_text(series(400))
-EARLY = 2    # kills in a row without a new checkpoint that a job has to bear; the third worker's death fails it
+IN_A_ROW = 2    # deaths of workers without a new checkpoint between them that a job has to bear; the third one fails it
 
 
 class Uploader(threading.Thread):
@@ -56,6 +56,12 @@ def last_checkpoint(daemon, job):
     return max((c["epoch"] for c in daemon.list(f"/v1/jobs/{job}/checkpoints")), default=0)
 
 
+def has_ended(daemon, job):
+    now = daemon.get(f"/v1/jobs/{job}").expect(200).json
+    assert now["status"] in ("queued", "running", "succeeded"), now
+    return now["status"] == "succeeded"
+
+
 def check_acknowledged(daemon, uploader):
     """Nothing that was acknowledged may be missing or changed."""
     for name, digest in list(uploader.acknowledged.items()):
@@ -79,16 +85,15 @@ def round_of_kills(daemon, rng, most):
     job = daemon.post("/v1/jobs", BODY).expect(202).json["id"]
     uploader = Uploader(daemon)
     uploader.start()
-    kills = without_checkpoint = checkpoint = 0
+    kills = in_a_row = checkpoint = 0
     while kills < most:
         time.sleep(rng.random() * 0.5)
-        if daemon.get(f"/v1/jobs/{job}").expect(200).json["status"] == "succeeded":
+        if has_ended(daemon, job):
             break
-        if without_checkpoint >= EARLY:
-            wait_for(lambda: last_checkpoint(daemon, job) > checkpoint or
-                     daemon.get(f"/v1/jobs/{job}").json["status"] == "succeeded", "a checkpoint")
+        if in_a_row == IN_A_ROW:
+            wait_for(lambda: last_checkpoint(daemon, job) > checkpoint or has_ended(daemon, job), "a checkpoint", 6 * PATIENCE)
         now = last_checkpoint(daemon, job)
-        without_checkpoint = 0 if now > checkpoint else without_checkpoint + 1
+        in_a_row = 1 if now > checkpoint else in_a_row + 1
         checkpoint = now
         kill_one(daemon, rng)
         kills += 1

@@ -29,11 +29,22 @@ void draw_floats(struct rng *r, float *p, size_t n, double scale)
 		p[i] = (float)(scale * (2 * rng_uniform(r) - 1));
 }
 
+static void draw_transformer(struct net_spec *s, struct rng *r)
+{
+	s->bidirectional = false;
+	s->heads = draw_int(r, 1, 5);
+	s->hidden = s->heads * draw_int(r, 1, 20);
+	s->feedforward = draw_int(r, 1, 80);
+	s->norm_first = draw_int(r, 0, 1);
+	s->gelu = draw_int(r, 0, 1);
+	s->causal = draw_int(r, 0, 1);
+}
+
 struct net_spec draw_spec(struct rng *r)
 {
 	struct net_spec s = {
 		.inputs = draw_int(r, 1, 20),
-		.encoder = (enum encoder_type)draw_int(r, ENCODER_GRU, ENCODER_RNN),
+		.encoder = (enum encoder_type)draw_int(r, ENCODER_GRU, ENCODER_TRANSFORMER),
 		.layers = draw_int(r, 1, 3),
 		.bidirectional = draw_int(r, 0, 1),
 		.bias = draw_int(r, 0, 1),
@@ -47,6 +58,8 @@ struct net_spec draw_spec(struct rng *r)
 		.horizon = draw_int(r, 1, 6),
 	};
 	s.hidden = draw_int(r, 1, s.bidirectional ? 50 : 70);
+	if (s.encoder == ENCODER_TRANSFORMER)
+		draw_transformer(&s, r);
 	s.attention = net_additive(&s) ? draw_int(r, 1, 50) : 0;
 	s.median_level = draw_int(r, 0, s.levels - 1);
 	return s;
@@ -96,8 +109,7 @@ struct infer_ws *test_workspace(const struct infer_model *m, int rows, int max_T
 	return w;
 }
 
-/* bias[row] + w[row] . x */
-static double affine(const float *w, const float *bias, int row, int n, const double *x)
+double reference_affine(const float *w, const float *bias, int row, int n, const double *x)
 {
 	double sum = bias ? bias[row] : 0;
 
@@ -132,7 +144,7 @@ static double gate_sum(const struct reference_cell *g, int gate, int unit, const
 {
 	const int row = gate * g->hid + unit;
 
-	return affine(g->wi, g->bi, row, g->in, x) + affine(g->wh, g->bh, row, g->hid, h);
+	return reference_affine(g->wi, g->bi, row, g->in, x) + reference_affine(g->wh, g->bh, row, g->hid, h);
 }
 
 static void reference_gru(const struct reference_cell *g, const double *x, const double *h, double *out)
@@ -144,9 +156,9 @@ static void reference_gru(const struct reference_cell *g, const double *x, const
 	for (int u = 0; u < g->hid; u++) {
 		const double r = sigmoid(gate_sum(g, 0, u, x, h)), z = sigmoid(gate_sum(g, 1, u, x, h));
 		const int row = 2 * g->hid + u;
-		const double n = g->reset_after
-			? tanh(affine(g->wi, g->bi, row, g->in, x) + r * affine(g->wh, g->bh, row, g->hid, h))
-			: tanh(gate_sum(g, 2, u, x, rh));
+		const double input = reference_affine(g->wi, g->bi, row, g->in, x);
+		const double n = g->reset_after ? tanh(input + r * reference_affine(g->wh, g->bh, row, g->hid, h))
+		                                : tanh(gate_sum(g, 2, u, x, rh));
 		out[u] = (1 - z) * n + z * h[u];
 	}
 	free(rh);
@@ -237,6 +249,24 @@ static void reference_direction(const struct test_network *n, int layer, bool re
 	free(next);
 }
 
+static void reference_mean(const struct reference_states *from, double *mean)
+{
+	for (int u = 0; u < from->width; u++) {
+		mean[u] = 0;
+		for (int t = 0; t < from->T; t++)
+			mean[u] += from->states[(size_t)t * from->width + u] / from->T;
+	}
+}
+
+/* Where the decoder begins behind a Transformer: the mean of the outputs for attention, else the last. */
+static void transformer_final(const struct test_network *n, struct reference_states *to)
+{
+	if (n->spec.decoder == DECODER_ATTENTION)
+		reference_mean(to, to->h);
+	else
+		memcpy(to->h, to->states + (size_t)(to->T - 1) * to->width, (size_t)to->width * sizeof *to->h);
+}
+
 static void reference_encoder(const struct test_network *n, const float *x, struct reference_states *to)
 {
 	const struct net_spec *s = &n->spec;
@@ -245,10 +275,15 @@ static void reference_encoder(const struct test_network *n, const float *x, stru
 
 	for (size_t i = 0; i < inputs; i++)
 		below[i] = x[i];
-	for (int l = 0; l < s->layers; l++) {
-		for (int d = 0; d < net_directions(s); d++)
-			reference_direction(n, l, d, below, to);
-		memcpy(below, to->states, outputs * sizeof *below);
+	if (s->encoder == ENCODER_TRANSFORMER) {
+		reference_transformer(n, to->T, below, to->states);
+		transformer_final(n, to);
+	} else {
+		for (int l = 0; l < s->layers; l++) {
+			for (int d = 0; d < net_directions(s); d++)
+				reference_direction(n, l, d, below, to);
+			memcpy(below, to->states, outputs * sizeof *below);
+		}
 	}
 	free(below);
 }
@@ -256,17 +291,10 @@ static void reference_encoder(const struct test_network *n, const float *x, stru
 /* y [rows] = output.weight h + output.bias */
 static void reference_head(const struct test_network *n, const double *h, double *y)
 {
-	for (int o = 0; o < net_head_rows(&n->spec); o++)
-		y[o] = affine(test_tensor(n, "output.weight"), test_tensor(n, "output.bias"), o, net_width(&n->spec), h);
-}
+	const float *weight = test_tensor(n, "output.weight"), *bias = test_tensor(n, "output.bias");
 
-static void reference_mean(const struct reference_states *from, double *mean)
-{
-	for (int u = 0; u < from->width; u++) {
-		mean[u] = 0;
-		for (int t = 0; t < from->T; t++)
-			mean[u] += from->states[(size_t)t * from->width + u] / from->T;
-	}
+	for (int o = 0; o < net_head_rows(&n->spec); o++)
+		y[o] = reference_affine(weight, bias, o, net_width(&n->spec), h);
 }
 
 /* Context and weights of the decoder's state h. */
@@ -282,10 +310,10 @@ static void reference_context(const struct test_network *n, const struct referen
 	double *keys = must_alloc((size_t)(T + 2) * att * sizeof *keys), *q = keys + (size_t)T * att, *v = q + att;
 	for (int a = 0; a < att; a++) {
 		for (int t = 0; t < T; t++)
-			keys[t * att + a] = affine(test_tensor(n, "decoder.attention.key.weight"),
+			keys[t * att + a] = reference_affine(test_tensor(n, "decoder.attention.key.weight"),
 			                           test_tensor(n, "decoder.attention.key.bias"), a, width,
 			                           from->states + (size_t)t * width);
-		q[a] = affine(test_tensor(n, "decoder.attention.query.weight"), NULL, a, width, from->h);
+		q[a] = reference_affine(test_tensor(n, "decoder.attention.query.weight"), NULL, a, width, from->h);
 		v[a] = test_tensor(n, "decoder.attention.score.weight")[a];
 	}
 	reference_attend(T, att, width, q, keys, v, from->states, weights, context);

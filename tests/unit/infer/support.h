@@ -27,13 +27,15 @@ const float *test_tensor(const struct test_network *n, const char *name);
 struct infer_model *test_model(const struct test_network *n, const struct kernels *k);
 struct infer_ws *test_workspace(const struct infer_model *m, int rows, int max_T);
 
-/* A spec with every option of recurrent encoders drawn. */
+/* A spec with every option drawn. */
 struct net_spec draw_spec(struct rng *r);
 int draw_int(struct rng *r, int low, int high);
 void draw_floats(struct rng *r, float *p, size_t n, double scale);
 /* size bytes, aligned, or the test fails. */
 void *must_alloc(size_t size);
 
+/* bias[row] + w[row] . x, n numbers; bias may be NULL. */
+double reference_affine(const float *w, const float *bias, int row, int n, const double *x);
 /* One cell, one row. Tensors as in spec.h; biases may be NULL. */
 struct reference_cell {
 	enum cell_type type;
@@ -46,9 +48,15 @@ struct reference_cell reference_cell_of(const struct test_network *n, enum cell_
                                         const char *suffix, int in, int hid);
 /* h' of a step from x and h; c is the LSTM's, read and written. */
 void reference_step(const struct reference_cell *g, const double *x, const double *h, double *c, double *out);
-/* Softmax over t of v . tanh(q + k_t), or of q . k_t over the root of att when v is NULL; the sum of states so weighted. */
+/* Softmax over t of v . tanh(q + k_t), or, v being NULL, of q . k_t over the root of att;
+ * and the sum of states so weighted. */
 void reference_attend(int T, int att, int hid, const double *q, const double *k, const double *v,
                       const double *states, double *weights, double *context);
+/* Layer normalisation of n numbers; y may be x. */
+void reference_norm(int n, const float *w, const float *b, const double *x, double *y);
+double reference_gelu(double x);
+/* states [T][hidden] of x [T][inputs] */
+void reference_transformer(const struct test_network *n, int T, const double *x, double *states);
 /* The whole network over one sequence; y [horizon][targets][levels], attention [horizon][T]: see infer.h. */
 void reference_network(const struct test_network *n, int T, const float *x, double *y, double *attention);
 

@@ -186,6 +186,7 @@ static void check_attend(struct rng *r, int T, int att, int hid, bool dot)
 	level->attend(&(struct attend){
 		.T = T, .attention = att, .hidden = hid, .query = fq, .keys = fk,
 		.v = dot ? NULL : fv, .scale = (float)(ATTEND_SCALE_DOT / sqrt(att)), .states = fstates,
+		.key_stride = (size_t)att, .state_stride = (size_t)hid,
 		.weights = fweights, .context = fcontext,
 	});
 	for (int t = 0; t < T; t++)
@@ -207,6 +208,57 @@ START_TEST(attend_is_the_softmax_of_scores)
 	for (int T = 1; T <= MAX_SIZE; T++)
 		for (int i = 0; i < 6; i++)
 			check_attend(&r, T, 16 * draw_int(&r, 1, 5), 16 * draw_int(&r, 1, 5), i % 2);
+}
+END_TEST
+
+/* The norm of a Transformer's first layer; in place on odd turns. */
+static void check_layer_norm(struct rng *r, int units)
+{
+	struct net_spec s = spec_of(1, units, 1, true);
+	const size_t padded = (size_t)kernels_pad(units), stride = padded + 16;
+	float *x = must_alloc(MAX_TILE * stride * sizeof *x), *y = must_alloc(MAX_TILE * stride * sizeof *y);
+	double xd[MAX_SIZE], want[MAX_SIZE];
+	struct test_network n;
+
+	s.encoder = ENCODER_TRANSFORMER;
+	s.heads = s.feedforward = 1;
+	test_network_init(&n, &s, r);
+	struct infer_model *m = test_model(&n, level);
+	const float *w = test_tensor(&n, "encoder.layers.0.norm1.weight");
+	const float *b = test_tensor(&n, "encoder.layers.0.norm1.bias");
+	for (int turn = 0; turn < 2; turn++) {
+		float *out = turn ? x : y;
+		fill(x, MAX_TILE * stride, 0);
+		for (int row = 0; row < MAX_TILE; row++) {
+			draw_floats(r, x + row * stride, (size_t)units, 3);
+			x[row * stride + padded] = y[row * stride + padded] = GUARD;
+		}
+		if (turn)
+			memcpy(y, x, MAX_TILE * stride * sizeof *x);   /* where the inputs survive */
+		level->layer_norm(&m->transformer.layer[0].norm[0], units, MAX_TILE, x, out, stride);
+		for (int row = 0; row < MAX_TILE; row++) {
+			widen(xd, (turn ? y : x) + row * stride, units);
+			reference_norm(units, w, b, xd, want);
+			for (int u = 0; u < units; u++)
+				ck_assert(fabs(out[row * stride + u] - want[u]) <= 4e-6);
+			for (size_t u = (size_t)units; u < padded; u++)
+				ck_assert(out[row * stride + u] == 0);
+			ck_assert(out[row * stride + padded] == GUARD);
+		}
+	}
+	infer_model_free(m);
+	test_network_fini(&n);
+	free(y);
+	free(x);
+}
+
+START_TEST(layer_norm_is_the_equation)
+{
+	struct rng r;
+
+	rng_init(&r, 15, RNG_TEST, 0);
+	for (int units = 1; units <= MAX_SIZE; units++)
+		check_layer_norm(&r, units);
 }
 END_TEST
 
@@ -254,26 +306,52 @@ START_TEST(gate_functions_are_within_3e_7)
 }
 END_TEST
 
+static double exact_relu(double x)
+{
+	return fmax(0, x);
+}
+
+/* Errors of these grow with the number. */
+START_TEST(activations_are_within_4e_7)
+{
+	float *x = must_alloc(120000 * sizeof *x), *y = must_alloc(120000 * sizeof *y);
+	int n = 0;
+	const struct { void (*run)(float *, size_t); double (*exact)(double); } functions[] = {
+		{ level->relu, exact_relu },
+		{ level->gelu, reference_gelu },
+	};
+
+	for (double a = -110; a < 110; a += 1.0 / 512)
+		x[n++] = (float)a;
+	for (size_t f = 0; f < 2; f++) {
+		memcpy(y, x, (size_t)n * sizeof *x);
+		functions[f].run(y, (size_t)n);
+		for (int i = 0; i < n; i++)
+			ck_assert(fabs(y[i] - functions[f].exact(x[i])) <= 4e-7 * fmax(1, fabs(x[i])));
+	}
+	free(y);
+	free(x);
+}
+END_TEST
+
 /* NaNs of every payload class, each in every lane; the other lanes do not change. */
-START_TEST(gate_functions_keep_nan)
+START_TEST(functions_keep_nan)
 {
 	static const uint32_t payloads[] = { 0x7fc00000, 0xffc00000, 0x7fc00001, 0x7fffffff, 0xffffffff, 0x7fc001ff };
+	void (*const functions[])(float *, size_t) = { level->sigmoid, level->tanh, level->relu, level->gelu };
 
-	for (size_t p = 0; p < sizeof payloads / sizeof *payloads; p++)
-		for (int lane = 0; lane < KERNEL_UNITS; lane++) {
-			float x[2][KERNEL_UNITS], clean[2][KERNEL_UNITS];
-			for (int i = 0; i < KERNEL_UNITS; i++)
-				x[0][i] = x[1][i] = clean[0][i] = clean[1][i] = (float)(i - 8);
-			memcpy(&x[0][lane], &payloads[p], sizeof *payloads);
-			memcpy(&x[1][lane], &payloads[p], sizeof *payloads);
-			level->sigmoid(x[0], KERNEL_UNITS);
-			level->sigmoid(clean[0], KERNEL_UNITS);
-			level->tanh(x[1], KERNEL_UNITS);
-			level->tanh(clean[1], KERNEL_UNITS);
-			for (int f = 0; f < 2; f++)
+	for (size_t f = 0; f < sizeof functions / sizeof *functions; f++)
+		for (size_t p = 0; p < sizeof payloads / sizeof *payloads; p++)
+			for (int lane = 0; lane < KERNEL_UNITS; lane++) {
+				float x[KERNEL_UNITS], clean[KERNEL_UNITS];
 				for (int i = 0; i < KERNEL_UNITS; i++)
-					ck_assert(i == lane ? isnan(x[f][i]) : x[f][i] == clean[f][i]);
-		}
+					x[i] = clean[i] = (float)(i - 8);
+				memcpy(&x[lane], &payloads[p], sizeof *payloads);
+				functions[f](x, KERNEL_UNITS);
+				functions[f](clean, KERNEL_UNITS);
+				for (int i = 0; i < KERNEL_UNITS; i++)
+					ck_assert(i == lane ? isnan(x[i]) : x[i] == clean[i]);
+			}
 }
 END_TEST
 
@@ -286,8 +364,10 @@ int main(int argc, char **argv)
 	tcase_add_test(t, linear_is_the_product);
 	tcase_add_loop_test(t, cells_are_the_equations, 0, CELLS);
 	tcase_add_test(t, attend_is_the_softmax_of_scores);
+	tcase_add_test(t, layer_norm_is_the_equation);
+	tcase_add_test(t, activations_are_within_4e_7);
 	tcase_add_test(t, gate_functions_are_within_3e_7);
-	tcase_add_test(t, gate_functions_keep_nan);
+	tcase_add_test(t, functions_keep_nan);
 	suite_add_tcase(s, t);
 	return run_level_suite(argc, argv, s);
 }

@@ -9,10 +9,14 @@
 #define ERROR_SIGMOID 1e-15
 #define ERROR_TANH    1e-15
 #define ERROR_EXP     1e-14
+#define ERROR_NORMAL  1e-15
+#define ERROR_GELU    1e-14
 #else
 #define ERROR_SIGMOID 1.2e-7
 #define ERROR_TANH    1.5e-7
 #define ERROR_EXP     2e-7      /* relative */
+#define ERROR_NORMAL  3e-7
+#define ERROR_GELU    5e-7
 #endif
 
 static real sigmoid(real x)
@@ -28,6 +32,36 @@ static real tangent(real x)
 static real exponential(real x)
 {
 	return activation_exp(x);
+}
+
+static real normal(real x)
+{
+	return activation_normal(x);
+}
+
+static real gelu(real x)
+{
+	return activation_gelu(x);
+}
+
+static real gelu_slope(real x)
+{
+	return activation_gelu_slope(x);
+}
+
+static double normal_double(double x)
+{
+	return erfc(-x / sqrt(2)) / 2;
+}
+
+static double gelu_double(double x)
+{
+	return x * normal_double(x);
+}
+
+static double gelu_slope_double(double x)
+{
+	return normal_double(x) + x * exp(-x * x / 2) / sqrt(2 * M_PI);
 }
 
 static double sigmoid_double(double x)
@@ -48,6 +82,12 @@ static const struct activation_case {
 	{ "tanh near 0",   tangent,     tanh,           0.01, 0,             3e-7 },
 	{ "exp",           exponential, exp,            87,   0,             ERROR_EXP },
 	{ "exp near 0",    exponential, exp,            1,    0,             ERROR_EXP },
+	{ "normal",        normal,      normal_double,  40,   ERROR_NORMAL,  0 },
+	{ "normal",        normal,      normal_double,  4,    ERROR_NORMAL,  0 },
+	{ "gelu",          gelu,        gelu_double,    40,   ERROR_GELU,    ERROR_EXP },
+	{ "gelu",          gelu,        gelu_double,    4,    ERROR_GELU,    0 },
+	{ "gelu's slope",  gelu_slope,  gelu_slope_double, 40, ERROR_GELU,   0 },
+	{ "gelu's slope",  gelu_slope,  gelu_slope_double, 4, ERROR_GELU,    0 },
 };
 
 #define SWEEP 400000
@@ -69,6 +109,11 @@ START_TEST(ends_are_right)
 	ck_assert(isnan(sigmoid(NAN)));
 	ck_assert(isnan(tangent(NAN)));
 	ck_assert(isnan(exponential(NAN)));
+	ck_assert(isnan(gelu(NAN)));
+	ck_assert(gelu(0) == 0);
+	ck_assert(normal(0) == 0.5);
+	ck_assert(normal(INFINITY) == 1);
+	ck_assert(normal(-INFINITY) == 0);
 	ck_assert(sigmoid(INFINITY) == 1);
 	ck_assert(sigmoid(-INFINITY) >= 0 && sigmoid(-INFINITY) <= 1e-37);
 	ck_assert(tangent(INFINITY) == 1);

@@ -110,6 +110,29 @@ static struct gradient_case case_drawn(int i)
 	return g;
 }
 
+#define DRAWN_TRANSFORMERS 64
+
+/* The ends and sizes of a drawn composition behind a Transformer, whose own options go round with i. */
+static struct gradient_case transformer_drawn(int i)
+{
+	struct gradient_case g = case_drawn(6 * i);
+	struct net_spec *s = &g.spec;
+	struct rng r;
+
+	rng_init(&r, 18, RNG_TEST, (uint32_t)i);
+	s->encoder = ENCODER_TRANSFORMER;
+	s->bidirectional = false;
+	s->layers = draw(&r, 1, 2);
+	s->heads = draw(&r, 1, 2);
+	s->hidden = s->heads * draw(&r, 1, 3);
+	s->feedforward = draw(&r, 1, 6);
+	s->norm_first = i / 4 % 2;
+	s->gelu = i / 8 % 2;
+	s->causal = i / 16 % 2;
+	snprintf(g.name, sizeof g.name, "drawn transformer %d", i);
+	return g;
+}
+
 struct probe {
 	const struct gradient_case *c;
 	struct net_spec spec;
@@ -223,6 +246,13 @@ START_TEST(gradients_of_drawn_compositions)
 }
 END_TEST
 
+START_TEST(gradients_of_drawn_transformers)
+{
+	struct gradient_case c = transformer_drawn(_i);
+	check_case(&c);
+}
+END_TEST
+
 START_TEST(gradients_are_added)
 {
 	const struct gradient_case ragged = case_of(&cases[3]), *c = &ragged;
@@ -251,6 +281,7 @@ int main(void)
 	tcase_set_timeout(tc, 300);
 	tcase_add_loop_test(tc, gradients_match_differences, 0, (int)(sizeof cases / sizeof *cases));
 	tcase_add_loop_test(tc, gradients_of_drawn_compositions, 0, DRAWN);
+	tcase_add_loop_test(tc, gradients_of_drawn_transformers, 0, DRAWN_TRANSFORMERS);
 	tcase_add_test(tc, gradients_are_added);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);

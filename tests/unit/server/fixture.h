@@ -1,0 +1,43 @@
+/* fixture.h - a folder with a database in it, and models so small that a test can train none. */
+#ifndef GATECAST_TESTS_SERVER_FIXTURE_H
+#define GATECAST_TESTS_SERVER_FIXTURE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/base/error.h"
+#include "storage/store.h"
+
+#include <check.h>   /* last: it makes a macro of fail */
+
+#define COUNT(a) (sizeof(a) / sizeof (a)[0])
+
+struct fixture {
+	char folder[48];
+	char path[80];
+	struct error e;
+};
+
+/** A fresh folder; the database in it is created by whoever opens path. */
+void fixture_open(struct fixture *f);
+void fixture_close(struct fixture *f);   /* and remove the folder */
+
+enum { FIXTURE_WINDOW = 4, FIXTURE_HORIZON = 3 };   /* of every model here; one column, one target, no look-back */
+
+/** Publish a version of a network with that many hidden units; its weights and so its answers follow from seed. */
+int fixture_publish(struct store *s, const char *name, int hidden, uint64_t seed);
+/** A context for the i-th caller: FIXTURE_WINDOW values. */
+void fixture_context(int i, double out[FIXTURE_WINDOW]);
+
+/** EXIT_FAILURE when anything failed or nothing ran. */
+int run_suite(Suite *suite);
+
+#define ck_ok(call) do { \
+		enum err ck_rc = (call); \
+		ck_assert_msg(ck_rc == ERR_OK, "%s: %s", #call, err_row(ck_rc)->label); \
+	} while (0)
+#define ck_err(want, call) ck_assert_str_eq(err_row(call)->label, err_row(want)->label)
+
+#endif

@@ -1,0 +1,442 @@
+/* Requests share compute threads: the same bits in any company, turns between models, and who is refused or dropped. */
+#include "server/batcher.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <unistd.h>
+
+#include "server/monotonic.h"
+
+#include "tests/unit/server/fixture.h"
+
+enum { MODELS = 2, ITEMS_MAX = 3 * BATCH_ROWS, LATER_S = 600 };
+
+struct bench {
+	struct fixture f;
+	struct store *s;
+	struct registry *g;
+	struct model *m[MODELS];
+	struct batcher *b;
+};
+
+static void open_bench(struct bench *b, int threads, long capacity)
+{
+	static const int hidden[MODELS] = { 6, 11 };
+	fixture_open(&b->f);
+	ck_ok(store_open(b->f.path, STORE_WRITER, &b->s, &b->f.e));
+	ck_ok(registry_new(1 << 30, &b->g, &b->f.e));
+	for (int i = 0; i < MODELS; i++) {
+		char name[] = { (char)('a' + i), '\0' };
+		fixture_publish(b->s, name, hidden[i], (uint64_t)i + 1);
+		ck_ok(registry_load(b->g, b->s, name, 0, NULL, &b->m[i], &b->f.e));
+	}
+	ck_ok(batcher_new(threads, capacity, &b->b, &b->f.e));
+}
+
+static void close_bench(struct bench *b)
+{
+	batcher_free(b->b);
+	for (int i = 0; i < MODELS; i++)
+		model_unref(b->m[i]);
+	registry_free(b->g);
+	store_close(b->s);
+	fixture_close(&b->f);
+}
+
+/* A request, and what became of it. */
+struct ask {
+	struct batch batch;   /* first: the batcher gives it back */
+	struct batch_item item[ITEMS_MAX];
+	double context[ITEMS_MAX][FIXTURE_WINDOW], mean[ITEMS_MAX][FIXTURE_HORIZON];
+	bool left;
+	enum err rc;
+	struct error e;
+	_Atomic int *order;   /* counts who is done; may be NULL */
+	int place;
+	sem_t done;
+	sem_t *go;            /* done() waits for it and keeps its compute thread busy; may be NULL */
+};
+
+static bool has_left(const struct batch *batch)
+{
+	return ((const struct ask *)batch)->left;
+}
+
+static void done(struct batch *batch, enum err rc, const struct error *e)
+{
+	struct ask *a = (struct ask *)batch;
+	a->rc = rc;
+	if (rc)
+		a->e = *e;
+	a->place = a->order ? (*a->order)++ : 0;
+	sem_t *go = a->go;
+	sem_post(&a->done);
+	if (go)
+		sem_wait(go);
+}
+
+/* n sequences of m, of the contexts first, first + 1 … */
+static struct ask *ask_new(struct model *m, int n, int first)
+{
+	struct ask *a = calloc(1, sizeof *a);
+	ck_assert_ptr_nonnull(a);
+	ck_assert_int_le(n, ITEMS_MAX);
+	a->batch = (struct batch){ .model = m, .item = a->item, .n = n, .deadline_ns = monotonic_ns() + LATER_S * 1000000000LL,
+		.abandoned = has_left, .done = done };
+	for (int i = 0; i < n; i++) {
+		fixture_context(first + i, a->context[i]);
+		a->item[i].forecast = (struct forecast){ .context = a->context[i], .mean = a->mean[i] };
+	}
+	sem_init(&a->done, 0, 0);
+	return a;
+}
+
+static enum err submit(struct bench *b, struct ask *a)
+{
+	int retry = 0;
+	enum err rc = batcher_submit(b->b, &a->batch, &retry, &a->e);
+	ck_assert(rc != ERR_BUSY || retry >= 1);
+	return rc;
+}
+
+static void wait_for(struct ask *a)
+{
+	while (sem_wait(&a->done))
+		;
+}
+
+/* Keep the only compute thread busy until go is posted. */
+static struct ask *plug(struct bench *b, sem_t *go)
+{
+	struct ask *a = ask_new(b->m[0], 1, 0);
+	sem_init(go, 0, 0);
+	a->go = go;
+	ck_ok(submit(b, a));
+	wait_for(a);
+	return a;
+}
+
+/* What the model says to one context alone, on this thread. */
+static void alone(const struct model *m, int first, double mean[FIXTURE_HORIZON])
+{
+	double context[FIXTURE_WINDOW];
+	struct forecast job = { .context = context, .mean = mean };
+	struct forecast *jobs[] = { &job };
+	struct forecast_ws *ws;
+	fixture_context(first, context);
+	ck_ok(forecast_ws_new(1, &ws, NULL));
+	ck_ok(forecast_ws_reserve(ws, m->forecaster, NULL));
+	forecaster_run(m->forecaster, ws, jobs, 1);
+	forecast_ws_free(ws);
+	ck_assert(job.finite && isfinite(mean[0]));
+}
+
+/* Bits, not numbers. */
+static bool right(const struct ask *a, const struct model *m, int first)
+{
+	double want[FIXTURE_HORIZON];
+	for (int i = 0; i < a->batch.n; i++) {
+		alone(m, first + i, want);
+		if (!a->item[i].forecast.finite || memcmp(a->mean[i], want, sizeof want))
+			return false;
+	}
+	return true;
+}
+
+START_TEST(same_bits_in_any_batch)
+{
+	static const int sizes[] = { 1, 2, 3, 17, BATCH_ROWS - 1, BATCH_ROWS, BATCH_ROWS + 1, ITEMS_MAX };
+	struct bench b;
+	open_bench(&b, 2, 10000);
+	for (int k = 0; k < MODELS; k++) {
+		struct ask *a = ask_new(b.m[k], sizes[_i], 5);
+		ck_ok(submit(&b, a));
+		wait_for(a);
+		ck_ok(a->rc);
+		ck_assert(right(a, b.m[k], 5));
+		ck_assert(a->batch.queued_ns <= a->batch.started_ns && a->batch.started_ns <= a->batch.finished_ns);
+		free(a);
+	}
+	close_bench(&b);
+}
+END_TEST
+
+/* Strangers share a batch: requests of one sequence each that wait together. */
+START_TEST(same_bits_among_strangers)
+{
+	enum { REQUESTS = BATCH_ROWS };
+	struct bench b;
+	struct ask *a[REQUESTS];
+	sem_t go;
+	open_bench(&b, 1, 10000);
+	struct ask *p = plug(&b, &go);
+	for (int i = 0; i < REQUESTS; i++) {
+		a[i] = ask_new(b.m[0], 1, i);
+		ck_ok(submit(&b, a[i]));
+	}
+	uint64_t full = b.m[0]->metrics.batch_size.bucket[8];   /* le 64 */
+	sem_post(&go);
+	for (int i = 0; i < REQUESTS; i++) {
+		wait_for(a[i]);
+		ck_ok(a[i]->rc);
+		ck_assert(right(a[i], b.m[0], i));
+		free(a[i]);
+	}
+	ck_assert_uint_eq(b.m[0]->metrics.batch_size.bucket[8], full + 1);   /* they were one batch */
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* 200 requests of one model wait; one of another has its turn after the first batch of them. */
+START_TEST(turns)
+{
+	enum { MANY = 200 };
+	struct bench b;
+	struct ask *many[MANY];
+	_Atomic int order = 0;
+	sem_t go;
+	open_bench(&b, 1, 10000);
+	struct ask *p = plug(&b, &go);
+	for (int i = 0; i < MANY; i++) {
+		many[i] = ask_new(b.m[0], 1, i);
+		many[i]->order = &order;
+		ck_ok(submit(&b, many[i]));
+	}
+	struct ask *other = ask_new(b.m[1], 1, 0);
+	other->order = &order;
+	ck_ok(submit(&b, other));
+	sem_post(&go);
+	wait_for(other);
+	ck_assert_int_eq(other->place, BATCH_ROWS);
+	for (int i = 0; i < MANY; i++) {
+		wait_for(many[i]);
+		ck_assert_int_eq(many[i]->place, i + (i >= BATCH_ROWS));   /* first come, first served */
+		free(many[i]);
+	}
+	free(other);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+START_TEST(expired_and_abandoned)
+{
+	struct bench b;
+	sem_t go;
+	open_bench(&b, 1, 10000);
+	struct ask *p = plug(&b, &go);
+	struct ask *late = ask_new(b.m[0], 2, 0), *gone = ask_new(b.m[0], 70, 0), *good = ask_new(b.m[0], 3, 9);
+	ck_ok(submit(&b, late));
+	ck_ok(submit(&b, gone));
+	ck_ok(submit(&b, good));
+	late->batch.deadline_ns = monotonic_ns() - 1;   /* time passes */
+	gone->left = true;
+	sem_post(&go);
+	wait_for(late);
+	wait_for(gone);
+	wait_for(good);
+	ck_err(ERR_TIMEOUT, late->rc);
+	ck_assert_int_ne(late->e.what[0], '\0');
+	ck_err(ERR_CANCELLED, gone->rc);
+	ck_ok(good->rc);
+	ck_assert(right(good, b.m[0], 9));
+	ck_assert_uint_eq(b.m[0]->metrics.sequences, 1 + 3);   /* the others cost nothing */
+	free(late);
+	free(gone);
+	free(good);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+START_TEST(capacity)
+{
+	struct bench b;
+	sem_t go;
+	open_bench(&b, 1, 10);
+	struct ask *p = plug(&b, &go);
+	struct ask *fits = ask_new(b.m[0], 7, 0), *over = ask_new(b.m[1], 4, 0), *last = ask_new(b.m[1], 3, 0);
+	ck_ok(submit(&b, fits));
+	ck_err(ERR_BUSY, submit(&b, over));
+	ck_assert_ptr_nonnull(strstr(over->e.what, "--queue-capacity"));
+	ck_ok(submit(&b, last));
+	ck_err(ERR_BUSY, submit(&b, over));
+	sem_post(&go);
+	wait_for(fits);
+	wait_for(last);
+	ck_ok(submit(&b, over));   /* there is room again */
+	wait_for(over);
+	ck_ok(over->rc);
+	free(fits);
+	free(over);
+	free(last);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* A sequence costs a second, says the model: who allows less than that over 0.8 is refused at once. */
+START_TEST(admission_by_cost)
+{
+	struct bench b;
+	sem_t go;
+	open_bench(&b, 1, 10000);
+	struct ask *p = plug(&b, &go);
+	struct ask *a[3];
+	static const struct { int n; long seconds; enum err want; } cases[3] = {
+		{ 2, 2, ERR_BUSY }, { 2, 300, ERR_OK }, { 1, 3, ERR_BUSY },   /* the last one has two seconds before it */
+	};
+	b.m[1]->cost_ns = 1000000000;
+	for (int i = 0; i < 3; i++) {
+		a[i] = ask_new(b.m[1], cases[i].n, 0);
+		a[i]->batch.deadline_ns = monotonic_ns() + cases[i].seconds * 1000000000LL;
+		int retry = 0;
+		ck_err(cases[i].want, batcher_submit(b.b, &a[i]->batch, &retry, &a[i]->e));
+		ck_assert_int_eq(retry, cases[i].want ? 1 + cases[i].n + (i == 2 ? 2 : 0) : 0);
+	}
+	sem_post(&go);
+	wait_for(a[1]);
+	ck_ok(a[1]->rc);
+	for (int i = 0; i < 3; i++)
+		free(a[i]);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+START_TEST(gauges)
+{
+	struct bench b;
+	struct strbuf out;
+	sem_t go;
+	open_bench(&b, 1, 123);
+	struct ask *p = plug(&b, &go), *a = ask_new(b.m[1], 5, 0);
+	ck_ok(submit(&b, a));
+	strbuf_init(&out, 10000);
+	batcher_metrics(b.b, &out);
+	ck_assert_ptr_nonnull(strstr(out.s, "gatecast_inference_queue_depth 5\n"));
+	ck_assert_ptr_nonnull(strstr(out.s, "gatecast_inference_queue_capacity 123\n"));
+	ck_assert_ptr_null(strstr(out.s, "gatecast_inference_oldest_request_age_seconds 0\n"));
+	sem_post(&go);
+	wait_for(a);
+	strbuf_reset(&out);
+	batcher_metrics(b.b, &out);
+	ck_assert_ptr_nonnull(strstr(out.s, "gatecast_inference_queue_depth 0\n"));
+	ck_assert_ptr_nonnull(strstr(out.s, "gatecast_inference_oldest_request_age_seconds 0\n"));
+	strbuf_fini(&out);
+	free(a);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* ---- the end ------------------------------------------------------------ */
+
+static void *free_batcher(void *arg)
+{
+	batcher_free(arg);
+	return NULL;
+}
+
+START_TEST(stop)
+{
+	enum { MOST = 20000 };
+	struct bench b;
+	struct ask **a = calloc(MOST, sizeof *a);
+	pthread_t thread;
+	sem_t go;
+	int n = 0;
+	open_bench(&b, 1, MOST);
+	struct ask *p = plug(&b, &go);
+	ck_assert_int_eq(pthread_create(&thread, NULL, free_batcher, b.b), 0);
+	for (enum err rc = ERR_OK; !rc && n < MOST; n++) {   /* until the other thread has come so far */
+		a[n] = ask_new(b.m[n % MODELS], 1, n);
+		rc = submit(&b, a[n]);
+		ck_assert(rc == ERR_OK || rc == ERR_STOPPING);
+		usleep(500);
+	}
+	ck_assert_int_lt(n, MOST);
+	sem_post(&go);
+	pthread_join(thread, NULL);
+	b.b = NULL;
+	for (int i = 0; i < n; i++) {
+		if (i < n - 1) {   /* whoever was accepted was answered; the last one was not */
+			ck_assert_int_eq(sem_trywait(&a[i]->done), 0);
+			ck_ok(a[i]->rc);
+		}
+		free(a[i]);
+	}
+	free(a);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* ---- threads ------------------------------------------------------------ */
+
+enum { CLIENTS = 8, ROUNDS = 60 };
+
+struct client {
+	struct bench *b;
+	int number, bad, cancelled;
+};
+
+static void *client_main(void *arg)
+{
+	struct client *c = arg;
+	for (int i = 0; i < ROUNDS; i++) {
+		struct model *m = c->b->m[(i + c->number) % MODELS];
+		int n = i % 10 == 9 ? BATCH_ROWS + 9 : 1 + i % 5, retry;
+		struct ask *a = ask_new(m, n, i);
+		a->left = i % 11 == 10;
+		if (batcher_submit(c->b->b, &a->batch, &retry, &a->e)) {
+			c->bad++;
+		} else {
+			wait_for(a);
+			if (a->left)
+				c->bad += a->rc != ERR_CANCELLED;
+			else
+				c->bad += a->rc != ERR_OK || !right(a, m, i);
+		}
+		free(a);
+	}
+	return NULL;
+}
+
+START_TEST(threads)
+{
+	struct bench b;
+	struct client c[CLIENTS];
+	pthread_t thread[CLIENTS];
+	open_bench(&b, 3, 100000);
+	for (int i = 0; i < CLIENTS; i++) {
+		c[i] = (struct client){ .b = &b, .number = i };
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, client_main, &c[i]), 0);
+	}
+	for (int i = 0; i < CLIENTS; i++) {
+		pthread_join(thread[i], NULL);
+		ck_assert_int_eq(c[i].bad, 0);
+	}
+	close_bench(&b);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("batcher");
+	TCase *c = tcase_create("batcher");
+	tcase_set_timeout(c, 300);
+	tcase_add_loop_test(c, same_bits_in_any_batch, 0, 8);
+	tcase_add_test(c, same_bits_among_strangers);
+	tcase_add_test(c, turns);
+	tcase_add_test(c, expired_and_abandoned);
+	tcase_add_test(c, capacity);
+	tcase_add_test(c, admission_by_cost);
+	tcase_add_test(c, gauges);
+	tcase_add_test(c, stop);
+	tcase_add_test(c, threads);
+	suite_add_tcase(suite, c);
+	return run_suite(suite);
+}
