@@ -44,7 +44,7 @@
 #endif
 #ifdef VEC_SANITIZED
 #undef VEC_ACCUMULATORS
-#define VEC_ACCUMULATORS 6
+#define VEC_ACCUMULATORS 8
 #endif
 
 #define VEC_LANES 16                 /* of a sum, at every level */
