@@ -52,8 +52,8 @@ struct model *model_ref(struct model *m);
 void model_unref(struct model *m);
 /** Whether that version is loaded. */
 bool registry_has(struct registry *g, const char *name, int version);
-/** The series that carry model and version. */
-void registry_metrics(struct registry *g, struct strbuf *out);
+/** Visit every loaded version, under the registry's lock. */
+void registry_each(struct registry *g, void (*visit)(const struct model *m, void *arg), void *arg);
 
 /** A forecaster from a stored version; used by the registry and the command line. preset may be NULL. */
 enum err model_build(const struct model_version *v, struct forecaster **out, char preset[32], struct error *e);

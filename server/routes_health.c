@@ -6,7 +6,7 @@
 #include "server/batcher.h"
 #include "server/handlers.h"
 #include "server/metrics.h"
-#include "server/registry.h"
+#include "server/model_metrics.h"
 #include "storage/job_store.h"
 
 static void say(struct request *r, int status, const char *json)
@@ -85,6 +85,6 @@ HANDLER(get_metrics)
 	r->reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
 	metrics_write(out);
 	batcher_metrics(r->app->batcher, out);
-	registry_metrics(r->app->registry, out);
+	model_metrics_write(r->app->registry, out);
 	return job_gauges(s, out, e);
 }

@@ -32,8 +32,13 @@ void dropout_mask(const struct dropout_key *key, double rate, int layer, const s
 	}
 }
 
-VECTORISED void dropout_apply(size_t n, const real *x, const real *mask, real *y)
+VECTORISED static void multiply(size_t n, const real *x, const real *mask, real *y)
 {
 	for (size_t i = 0; i < n; i++)
 		y[i] = x[i] * mask[i];
+}
+
+void dropout_apply(size_t n, const real *x, const real *mask, real *y)
+{
+	multiply(n, x, mask, y);
 }

@@ -4,7 +4,8 @@
  * VECTORISED compiles a function for AVX2 and AVX-512 too and picks at load time. No
  * instruction set may contract or reorder (-ffp-contract=off, no -ffast-math),
  * so each gives the same bits. The sanitizers cannot run the picking code,
- * which is called before they are set up: there, one version must do. */
+ * which is called before they are set up: there, one version must do. For static
+ * functions only: clang 14 gives the picked function a name that other files do not find. */
 #ifndef GATECAST_NN_VECTOR_H
 #define GATECAST_NN_VECTOR_H
 

@@ -1,4 +1,5 @@
 /* Loaded models: found, shared, replaced, forgotten, and let go when memory is short. */
+#include "server/model_metrics.h"
 #include "server/registry.h"
 
 #include <math.h>
@@ -252,7 +253,7 @@ START_TEST(metrics_text)
 	struct model *m = load(&b, "a", 0, NULL);
 	m->metrics.requests[OUTCOME_TIMEOUT] = 3;
 	strbuf_init(&out, 1 << 20);
-	registry_metrics(b.g, &out);
+	model_metrics_write(b.g, &out);
 	ck_assert(strbuf_ok(&out));
 	ck_assert_ptr_nonnull(strstr(out.s, "gatecast_model_loaded{model=\"a\",version=\"1\"} 1\n"));
 	ck_assert_ptr_nonnull(strstr(out.s, "gatecast_inference_requests_total{model=\"a\",version=\"1\",outcome=\"timeout\"} 3\n"));
@@ -299,7 +300,7 @@ static void *visitor_main(void *arg)
 		struct strbuf out;
 		visit(v, round);
 		strbuf_init(&out, 1 << 20);
-		registry_metrics(v->g, &out);
+		model_metrics_write(v->g, &out);
 		v->bad += !strbuf_ok(&out);
 		strbuf_fini(&out);
 	}
