@@ -54,19 +54,6 @@ static void moving_fini(struct moving *s)
 	free(s->v);
 }
 
-static void moving_copy(struct moving *to, const struct moving *from, size_t weights)
-{
-	memcpy(to->weights, from->weights, weights * sizeof *to->weights);
-	memcpy(to->m, from->m, weights * sizeof *to->m);
-	memcpy(to->v, from->v, weights * sizeof *to->v);
-}
-
-void trainer_mark_good(struct trainer *t)
-{
-	moving_copy(&t->good, &t->now, t->plan.weights);
-	t->good_optimizer_steps = t->course.optimizer_steps;
-}
-
 static int ceil_div(size_t n, size_t by)
 {
 	return (int)((n + by - 1) / by);

@@ -9,6 +9,19 @@
 #include <math.h>
 #include <string.h>
 
+void moving_copy(struct moving *to, const struct moving *from, size_t weights)
+{
+	memcpy(to->weights, from->weights, weights * sizeof *to->weights);
+	memcpy(to->m, from->m, weights * sizeof *to->m);
+	memcpy(to->v, from->v, weights * sizeof *to->v);
+}
+
+void trainer_mark_good(struct trainer *t)
+{
+	moving_copy(&t->good, &t->now, t->plan.weights);
+	t->good_optimizer_steps = t->course.optimizer_steps;
+}
+
 #define MAGIC 0x324e494152544347u   /* "GCTRAIN2" */
 
 uint64_t fnv1a(uint64_t h, const void *bytes, size_t len)

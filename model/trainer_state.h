@@ -73,6 +73,8 @@ struct trainer {
 /** FNV-1a, 64 bits, continued from h; begin with FNV_START. */
 #define FNV_START 0xcbf29ce484222325u
 uint64_t fnv1a(uint64_t h, const void *bytes, size_t len);
+/** Copy weights and moments, `weights` numbers of each. */
+void moving_copy(struct moving *to, const struct moving *from, size_t weights);
 /** The weights as they are become those that the guard rolls back to. */
 void trainer_mark_good(struct trainer *t);
 /** Of everything that the course of a training depends on. */

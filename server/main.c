@@ -1,16 +1,9 @@
 /* main.c - gatecast COMMAND: reads the command line and runs the subcommand. */
-#include <stdio.h>
 #include <string.h>
 
 #include "server/commands.h"
 #include "server/options.h"
 #include "server/worker.h"
-
-int command_failed(const struct error *e)
-{
-	fprintf(stderr, "gatecast: %s%s%s\n", e->where, *e->where ? ": " : "", e->what);
-	return 1;
-}
 
 int main(int argc, char **argv)
 {
