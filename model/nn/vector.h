@@ -4,8 +4,8 @@
  * VECTORISED compiles a function for AVX2 and AVX-512 too and picks at load time. No
  * instruction set may contract or reorder (-ffp-contract=off, no -ffast-math),
  * so each gives the same bits. The sanitizers cannot run the picking code,
- * which is called before they are set up: there, one version must do. For static
- * functions only: clang 14 gives the picked function a name that other files do not find. */
+ * which is called before they are set up: there, one version must do. Nor does
+ * clang 14, whose clones of static functions of one name clash at link time. */
 #ifndef GATECAST_NN_VECTOR_H
 #define GATECAST_NN_VECTOR_H
 
@@ -20,7 +20,7 @@
 #define VECTOR_SANITIZED 1
 #endif
 
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(VECTOR_SANITIZED)
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__) && !defined(VECTOR_SANITIZED)
 #define VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define VECTORISED
