@@ -32,6 +32,9 @@ static const struct { const char *command, *name, *variable; size_t at; long fal
 	{ "train", "hidden", "GATECAST_HIDDEN", AT(hidden), 64, 1, 2048 },
 	{ "train", "seed", "GATECAST_SEED", AT(seed), 1, 0, LONG_MAX },
 	{ "predict", "version", "GATECAST_VERSION", AT(version), 0, 0, INT_MAX },
+	{ "convert", "horizon", "GATECAST_HORIZON", AT(weights.horizon), 0, 0, 1000 },
+	{ "convert", "targets", "GATECAST_TARGETS", AT(weights.targets), 0, 0, 16 },
+	{ "convert", "window", "GATECAST_WINDOW", AT(weights.window), 0, 0, 20000 },
 };
 
 static const struct { const char *command, *name, *variable; size_t at; const char *fallback; } texts[] = {
@@ -47,6 +50,9 @@ static const struct { const char *command, *name, *variable; size_t at; const ch
 	{ "train", "features", "GATECAST_FEATURES", AT(features), NULL },
 	{ "train", "model", "GATECAST_MODEL", AT(model), NULL },
 	{ "train", "preset", "GATECAST_PRESET", AT(preset), "attention_gru" },
+	{ "convert", "columns", "GATECAST_COLUMNS", AT(weights.columns), NULL },
+	{ "convert", "nonlinearity", "GATECAST_NONLINEARITY", AT(weights.nonlinearity), NULL },
+	{ "convert", "decoder", "GATECAST_DECODER", AT(weights.decoder), NULL },
 	{ "key", "name", "GATECAST_NAME", AT(name), "default" },
 	{ "key", "scopes", "GATECAST_SCOPES", AT(scopes), "predict,read" },
 };
@@ -59,7 +65,7 @@ static const struct { const char *command, *name, *variable; size_t at; } flags[
 /* The arguments that a command cannot do without. */
 static const struct { const char *command, *argument[2]; } needed[] = {
 	{ "serve", { NULL } }, { "train", { "series.csv" } }, { "predict", { "model", "series.csv" } }, { "check", { NULL } },
-	{ "key", { "list" } }, { "health", { NULL } },
+	{ "key", { "list" } }, { "health", { NULL } }, { "convert", { "from.safetensors", "to.safetensors" } },
 };
 
 /* options_read() of `gatecast COMMAND [--option] arguments`; option may be NULL. */
