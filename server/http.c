@@ -578,14 +578,11 @@ static void count_request(const struct exchange *x)
 	const struct request *r = &x->request;
 	double seconds = (double)(monotonic_ns() - r->started_ns) / 1e9;
 	metrics.in_flight--;
-	if (!r->route)
-		return;   /* an unknown path names no route */
-	struct route_metrics *m = &metrics.route[r->route - routes];
+	struct route_metrics *m = &metrics.route[r->route ? r->route - routes : n_routes];
 	m->code[metric_code_index(r->reply.status)]++;
 	histogram_add(&m->duration, metric_seconds, seconds);
 	if (log_enabled(LOG_DEBUG))
-		log_line(LOG_DEBUG, "request", "method=%s route=%s status=%d seconds=%f", r->route->method,
-		         r->route->pattern, r->reply.status, seconds);
+		log_line(LOG_DEBUG, "request", "path=%s status=%d seconds=%f", r->path, r->reply.status, seconds);
 }
 
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code)

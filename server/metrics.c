@@ -88,11 +88,12 @@ void metric_histogram(struct strbuf *b, const char *name, const char *labels,
 	strbuf_addf(b, "gatecast_%s_count%s%s%s %llu\n", name, open, labels, close, (unsigned long long)total);
 }
 
-static void route_labels(struct strbuf *l, const struct route *r)
+/* The slot behind the routes counts what had none: unknown paths, damaged headers, too many connections. */
+static void route_labels(struct strbuf *l, int route)
 {
 	strbuf_reset(l);
-	metric_label(l, "route", r->pattern);
-	metric_label(l, "method", r->method);
+	metric_label(l, "route", route < n_routes ? routes[route].pattern : "none");
+	metric_label(l, "method", route < n_routes ? routes[route].method : "none");
 }
 
 static void render_http(struct strbuf *b)
@@ -101,21 +102,21 @@ static void render_http(struct strbuf *b)
 	strbuf_init(&l, 512);
 
 	metric_head(b, "http_requests_total", "counter", "Requests answered, by route, method and status code.");
-	for (int i = 0; i < n_routes; i++) {
+	for (int i = 0; i <= n_routes; i++) {
 		for (int c = 0; c < METRIC_CODES; c++) {
 			uint64_t n = metrics.route[i].code[c];
 			if (!n)
 				continue;
 			char code[16];
 			snprintf(code, sizeof code, codes[c] ? "%d" : "other", codes[c]);
-			route_labels(&l, &routes[i]);
+			route_labels(&l, i);
 			metric_label(&l, "code", code);
 			metric_value(b, "http_requests_total", l.s, (double)n);
 		}
 	}
 	metric_head(b, "http_request_duration_seconds", "histogram", "From the request's headers to its reply, by route and method.");
-	for (int i = 0; i < n_routes; i++) {
-		route_labels(&l, &routes[i]);
+	for (int i = 0; i <= n_routes; i++) {
+		route_labels(&l, i);
 		metric_histogram(b, "http_request_duration_seconds", l.s, metric_seconds, &metrics.route[i].duration);
 	}
 	metric_head(b, "http_request_size_bytes", "histogram", "Bodies received.");

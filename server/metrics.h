@@ -46,7 +46,7 @@ struct route_metrics {
 };
 
 struct metrics {
-	struct route_metrics route[METRIC_ROUTES];
+	struct route_metrics route[METRIC_ROUTES];   /* by index in routes[]; the one behind them: no route */
 	struct histogram request_bytes, response_bytes;
 	counter in_flight, connections;       /* gauges */
 	counter auth_failures[3];             /* missing, unknown, scope */

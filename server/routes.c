@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/handlers.h"
+#include "server/metrics.h"
 #include "storage/key_store.h"
 
 #define JSON "application/json"
@@ -60,6 +61,7 @@ const struct route routes[] = {
 	{ "POST", "/v2/models/{}/versions/{}/infer", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_infer_version, NULL, NULL, NULL },
 };
 const int n_routes = sizeof routes / sizeof routes[0];
+_Static_assert(sizeof routes / sizeof routes[0] < METRIC_ROUTES, "each route has a slot in the metrics, and one is left");
 
 /* Match a path; what {} stands for goes into param. A value ends at '/' or at the literal that follows the {}. */
 static bool match(const char *pattern, const char *path, char param[][65])

@@ -80,6 +80,17 @@ def test_counters_count(busy):
     assert value("gatecast_inference_queue_depth") == 0
 
 
+def test_what_has_no_route_is_counted(busy):
+    def value():
+        return samples(busy.get("/metrics").body.decode()).get(
+            'gatecast_http_requests_total{route="none",method="none",code="404"}', 0)
+
+    before = value()
+    busy.get("/invented/path").expect(404)
+    assert value() == before + 1
+    assert b"invented/path" not in busy.get("/metrics").body
+
+
 def test_histograms_are_whole(busy):
     found = samples(busy.get("/metrics").body.decode())
     counts = {series for series in found if series.partition("{")[0].endswith("_count")}
