@@ -158,8 +158,8 @@ static int say_result(const struct training *t)
 	}
 	skill_parse(t->job.result, &skill);
 	printf("model %s, version %d, is in %s\n", t->job.model, t->job.version, t->options->db);
-	printf("backtest on the untouched test part: MASE %.3f, %s than naive (error %+.2f %% against naive)\n", skill.mase,
-	       skill.verdict ? skill.verdict : "not compared", -100 * skill.vs_naive);
+	printf("backtest on the untouched test part: MASE %.3f, %s than naive (%.3f times its error)\n", skill.mase,
+	       skill.verdict ? skill.verdict : "not compared", 1 - skill.vs_naive);
 	printf("forecast with: gatecast predict %s %s --db %s\n", t->job.model, t->options->argument[0], t->options->db);
 	return 0;
 }
@@ -170,15 +170,16 @@ int command_train(const struct options *o)
 	struct training t = { .options = o };
 	struct options run = *o;
 	struct error e;
-	int code = 0;
 	run.workers = 1;
 	run.queue_capacity = 1;
 	run.model_cache = 1;
 
 	enum err rc = make_recipe(o, &t.recipe, &e);
-	if (rc == ERR_INVALID)
-		return command_failed(&e), 2;
-	rc = series_file_read(o->argument[0], &t.file, &e);
+	int failure = rc ? 2 : 1;   /* a usage error, or a series or job that fails */
+	if (!rc)
+		rc = series_file_read(o->argument[0], &t.file, &e);
+	if (!rc)
+		rc = trainer_check(&t.recipe, t.file.frame, t.file.frame->rows, &e);
 	if (!rc)
 		rc = app_start(&app, &run, &e);
 	if (!rc)
@@ -187,7 +188,9 @@ int command_train(const struct options *o)
 		supervisor_wake(app.supervisor);
 		rc = follow(&app, &t, &e);
 	}
-	code = rc ? command_failed(&e) : say_result(&t);
+	int code = rc ? failure : say_result(&t);
+	if (rc)
+		command_failed(&e);
 	app_stop(&app);
 	job_fini(&t.job);
 	series_file_fini(&t.file);
