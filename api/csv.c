@@ -20,7 +20,7 @@
 #include <strings.h>
 
 #include "api/number.h"
-#include "api/utf8.h"
+#include "model/base/utf8.h"
 #include "model/series/calendar.h"
 
 const struct csv_limits csv_default_limits = { .max_rows = 10000000, .max_cells = 32000000, .max_field = 1024 };

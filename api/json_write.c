@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "api/number.h"
-#include "api/utf8.h"
+#include "model/base/utf8.h"
 
 #define REPLACEMENT "\xEF\xBF\xBD"   /* U+FFFD */
 

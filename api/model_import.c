@@ -7,7 +7,7 @@
 
 #include "api/foreign.h"
 #include "api/safetensors.h"
-#include "api/utf8.h"
+#include "model/base/utf8.h"
 
 #define WINDOW_DEFAULT 30
 #define DOCUMENT_MAX   (512u << 10)

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "api/utf8.h"
+#include "model/base/utf8.h"
 
 size_t pointer_add(char *out, size_t at, size_t cap, const char *name, size_t len)
 {

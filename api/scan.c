@@ -9,7 +9,7 @@
 
 #include "api/number.h"
 #include "api/pointer.h"
-#include "api/utf8.h"
+#include "model/base/utf8.h"
 #include "model/base/nearest.h"
 
 void scan_init(struct scan *s, const char *text, size_t len, struct arena *a, struct error *e)

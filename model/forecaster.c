@@ -43,7 +43,7 @@ enum err forecaster_new(const struct pipeline *p, const struct net_spec *net, co
 		rc = fail(e, ERR_INVALID, "model", "network, pipeline and calibration differ in their sizes");
 		goto done;
 	}
-	rc = infer_model_new(net, params, &f->infer, e);   /* checks net, so net->levels is in range after it */
+	rc = infer_model_new(net, params, NULL, &f->infer, e);   /* checks net, so net->levels is in range after it */
 	if (rc)
 		goto done;
 	if (net->levels > 1)

@@ -80,7 +80,7 @@ static void start_course(struct trainer *t)
 	t->course = (struct course){ .rate = r->learning_rate };
 	plateau_init(&t->course.plateau, r->scheduler_factor, r->scheduler_patience, r->scheduler_min_rate);
 	early_stop_init(&t->course.early_stop, r->early_stopping_patience);
-	network_init(&t->net, r->seed, t->now.weights);
+	network_init(&t->net, &(struct init_options){ 0 }, r->seed, t->now.weights);
 	trainer_mark_good(t);
 }
 
@@ -280,13 +280,15 @@ void trainer_shard(struct trainer *t, int shard, struct trainer_ws *w)
 	assert(shard < pass->shards);
 	for (int b = 0; b < B; b++)
 		load_window(t, w, origin_of(t, begin + (size_t)b), b, B);
-	network_forward(net, weights, T, B, w->lengths, w->x, dropout, w->y, NULL, w->net);
+	network_forward(net, weights, &(struct network_input){ .T = T, .B = B, .lengths = w->lengths, .x = w->x, .dropout = dropout },
+	                &(struct network_output){ .y = w->y }, w->net);
 	t->shard_loss[shard] = loss_forward_backward(&t->loss, groups, w->y, w->target, weight, train ? w->dy : NULL);
 	if (!train)
 		return;
 	float *gradient = t->gradient + (size_t)shard * t->plan.weights;
 	memset(gradient, 0, t->plan.weights * sizeof *gradient);
-	network_backward(net, weights, T, B, w->lengths, w->x, dropout, w->dy, gradient, NULL, w->net);
+	network_backward(net, weights, &(struct network_input){ .T = T, .B = B, .lengths = w->lengths, .x = w->x, .dropout = dropout },
+	                 w->dy, gradient, NULL, w->net);
 }
 
 static void add(float *to, const float *from, size_t n)

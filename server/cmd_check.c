@@ -37,9 +37,10 @@ static enum err check_kernels(float *worst, struct error *e)
 	rng_init(&rng, 1, RNG_TEST, 0);
 	for (size_t i = 0; i < STEPS * 6; i++)
 		x[i] = (float)rng_normal(&rng);
-	network_init(&spec, 1, params);
-	network_forward(&spec, params, STEPS, 1, &length, x, NULL, want, NULL, scratch);
-	rc = infer_model_new(&spec, params, &m, e);
+	network_init(&spec, &(struct init_options){ 0 }, 1, params);
+	network_forward(&spec, params, &(struct network_input){ .T = STEPS, .B = 1, .lengths = &length, .x = x },
+	                &(struct network_output){ .y = want }, scratch);
+	rc = infer_model_new(&spec, params, NULL, &m, e);
 	if (!rc)
 		rc = infer_ws_new(1, &ws, e);
 	if (!rc)

@@ -8,7 +8,9 @@
 #ifndef GATECAST_INFER_INFER_H
 #define GATECAST_INFER_INFER_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "model/nn/spec.h"
 
@@ -16,14 +18,22 @@ struct infer_model;   /* packed weights; immutable, shared between threads */
 struct infer_ws;      /* one thread's workspace; fits every model it was sized for */
 
 struct infer_sequence {
-	const float *x;      /* [T][inputs] standardised */
+	const float *x;      /* [T][inputs] standardised; with a vocabulary tokens' numbers, each below it */
 	int T;               /* 1 … */
-	float *y;            /* [horizon][targets * levels] written */
-	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention */
+	float *y;            /* [net_steps(T)][net_outputs()] written; classes' scores are not normalised */
+	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention; the pool's are every step's */
+	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each layer's c. */
+	const float *start;  /* NULL: zeros */
+	float *final;        /* written, or NULL */
 };
 
-/** Pack `params` (the flat block of s; copied). Free with infer_model_free (NULL is fine). */
-enum err infer_model_new(const struct net_spec *s, const float *params, struct infer_model **out, struct error *e);
+struct infer_options {
+	bool int8;           /* quantise the recurrent and linear weights: int8.h */
+};
+
+/** Pack `params` (the flat block of s; copied). Free with infer_model_free (NULL is fine). o NULL: as they are. */
+enum err infer_model_new(const struct net_spec *s, const float *params, const struct infer_options *o,
+                         struct infer_model **out, struct error *e);
 void infer_model_free(struct infer_model *m);
 const struct net_spec *infer_model_spec(const struct infer_model *m);
 /** Bytes it holds. */
@@ -37,6 +47,24 @@ enum err infer_ws_reserve(struct infer_ws *w, const struct infer_model *m, int m
 
 /** Run n <= max_rows sequences, any order of lengths. Cannot fail. */
 void infer_run(const struct infer_model *m, struct infer_ws *w, const struct infer_sequence *seq, int n);
+
+/* What the attention decoder says with classes. */
+struct infer_answer {
+	int n;               /* 0 … max_steps: the classes before the first NET_BOUNDARY, which may be lacking when max_steps end it */
+	int32_t *token;      /* [max_steps] written */
+	float *attention;    /* [max_steps][T] written, or NULL */
+	double log_probability;   /* of all of it, the boundary too */
+};
+
+/**
+ * The likeliest answers of an attention decoder with classes to one sequence, best first, by a beam search of `width`
+ * (1 … INFER_MAX_BEAM; 1 is greedy). Hypotheses are compared by log_probability / n^length_penalty (0: as it is).
+ * max_steps may differ from the horizon. answer [width]; returns how many there are: 1 … width. Cannot fail; reserve
+ * with infer_ws_reserve before. seq->y and seq->attention are not used.
+ */
+#define INFER_MAX_BEAM 8
+int infer_beam(const struct infer_model *m, struct infer_ws *w, const struct infer_sequence *seq, int width,
+               int max_steps, double length_penalty, struct infer_answer *answer);
 
 /** Name of the kernels in use: "c", "avx2", "avx512". */
 const char *infer_kernels_name(void);

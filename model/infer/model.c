@@ -246,8 +246,10 @@ done:
 	return rc;
 }
 
-enum err infer_model_new(const struct net_spec *s, const float *params, struct infer_model **out, struct error *e)
+enum err infer_model_new(const struct net_spec *s, const float *params, const struct infer_options *o,
+                         struct infer_model **out, struct error *e)
 {
+	(void)o;
 	return infer_model_new_for(kernels_best(), s, params, out, e);
 }
 

@@ -1,10 +1,10 @@
-/* init.c - the weights that training starts from: biases 0, the scales of norms 1, matrices at random.
+/* init.c - see init.h: biases 0, the scales of norms 1, matrices at random.
  *
  * Xavier-uniform (Glorot and Bengio 2010): U(-a, a), a = sqrt(6 / (fan_in + fan_out)),
  * where the fans are those of one gate's matrix, not of the stack of them.
  * Each tensor has a random stream of its own, so a layer more or less leaves the
  * draws of the tensors before it alone. Drawn in double, then rounded: both builds agree. */
-#include "model/nn/network.h"
+#include "model/nn/init.h"
 
 #include "model/base/rng.h"
 
@@ -16,8 +16,9 @@ static void init_xavier(const struct tensor *t, struct rng *r, real *w)
 		w[i] = (real)(bound * (2 * rng_uniform(r) - 1));
 }
 
-void network_init(const struct net_spec *s, uint64_t seed, real *params)
+void network_init(const struct net_spec *s, const struct init_options *o, uint64_t seed, real *params)
 {
+	(void)o;
 	struct tensor_table table;
 	net_tensors(s, &table);
 	for (int i = 0; i < table.n; i++) {

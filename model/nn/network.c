@@ -119,47 +119,45 @@ static void attention_give(const struct network *net, const struct net_spec *s, 
 		memset(attention, 0, bytes);
 }
 
-void network_forward(const struct net_spec *s, const real *params, int T, int B,
-                     const int *lengths, const real *x, const struct dropout_key *dropout,
-                     real *y, real *attention, real *ws)
+void network_forward(const struct net_spec *s, const real *params, const struct network_input *in,
+                     const struct network_output *out, real *ws)
 {
 	struct network net;
 	struct workspace w;
 	const struct packing *p = &w.packing;
 
 	network_of(s, &net);
-	workspace_take(&net, T, B, &(struct scratch){ .base = ws }, &w);
-	packing_fill(&w.packing, lengths);
-	packing_pack(p, s->inputs, x, w.x);
-	encoder_forward(&net.encoder, params, p, w.x, in_force(&net, dropout), &w.encoder);
+	workspace_take(&net, in->T, in->B, &(struct scratch){ .base = ws }, &w);
+	packing_fill(&w.packing, in->lengths);
+	packing_pack(p, s->inputs, in->x, w.x);
+	encoder_forward(&net.encoder, params, p, w.x, in_force(&net, in->dropout), &w.encoder);
 	summarise(&net, &w);
 	if (net.attends)
 		decoder_forward(&net.decoder, params, p, encoder_outputs(&net.encoder, &w.encoder), w.summary,
-		                &w.decoder, y);
+		                &w.decoder, out->y);
 	else
-		head_forward(&net.head, params, B, w.summary.h, &w.head, y);
-	if (attention)
-		attention_give(&net, s, &w, attention);
+		head_forward(&net.head, params, in->B, w.summary.h, &w.head, out->y);
+	if (out->attention)
+		attention_give(&net, s, &w, out->attention);
 }
 
-void network_backward(const struct net_spec *s, const real *params, int T, int B,
-                      const int *lengths, const real *x, const struct dropout_key *dropout,
-                      const real *dy, real *dparams, real *dx, real *ws)
+void network_backward(const struct net_spec *s, const real *params, const struct network_input *in, const real *dy,
+                      real *dparams, real *dx, real *ws)
 {
 	struct network net;
 	struct workspace w;
 	const struct packing *p = &w.packing;
 
 	network_of(s, &net);
-	workspace_take(&net, T, B, &(struct scratch){ .base = ws }, &w);
-	packing_fill(&w.packing, lengths);
+	workspace_take(&net, in->T, in->B, &(struct scratch){ .base = ws }, &w);
+	packing_fill(&w.packing, in->lengths);
 	memset(w.doutputs, 0, (size_t)p->rows * (size_t)net.encoder.width * sizeof(real));
 	if (net.attends)
 		decoder_backward(&net.decoder, params, p, encoder_outputs(&net.encoder, &w.encoder), dy, &w.decoder,
 		                 dparams, w.doutputs, w.dsummary);
 	else
-		head_backward(&net.head, params, B, w.summary.h, dy, &w.head, dparams, w.dsummary.h);
-	summary_backward(&net, params, in_force(&net, dropout) != NULL, dx ? w.dx : NULL, &w, dparams);
+		head_backward(&net.head, params, in->B, w.summary.h, dy, &w.head, dparams, w.dsummary.h);
+	summary_backward(&net, params, in_force(&net, in->dropout) != NULL, dx ? w.dx : NULL, &w, dparams);
 	if (dx)
 		packing_unpack(p, s->inputs, w.dx, dx);
 }

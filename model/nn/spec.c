@@ -14,16 +14,22 @@ static enum err check_range(const char *member, int value, int low, int high, st
 
 static enum err check_sizes(const struct net_spec *s, struct error *e)
 {
-	const bool additive = net_additive(s);
+	const bool additive = net_additive(s), embedded = s->vocabulary || (s->classes && net_feeds_back(s));
+	const bool plain = s->classes || net_answers_steps(s);
+	const int hidden = NET_MAX_HIDDEN / net_directions(s);
 	const struct { const char *member; int value, low, high; } ranges[] = {
-		{ "inputs",       s->inputs,       1, NET_MAX_INPUTS },
-		{ "hidden",       s->hidden,       1, NET_MAX_HIDDEN / net_directions(s) },
+		{ "vocabulary",   s->vocabulary,   0, NET_MAX_VOCABULARY },
+		{ "inputs",       s->inputs,       1, s->vocabulary ? 1 : NET_MAX_INPUTS },
+		{ "embedding",    s->embedding,    embedded ? 1 : 0, embedded ? NET_MAX_HIDDEN : 0 },
+		{ "hidden",       s->hidden,       1, hidden },
 		{ "layers",       s->layers,       1, NET_MAX_LAYERS },
 		{ "attention",    s->attention,    additive ? 1 : 0, additive ? NET_MAX_HIDDEN : 0 },
-		{ "targets",      s->targets,      1, NET_MAX_TARGETS },
-		{ "levels",       s->levels,       1, NET_MAX_LEVELS },
+		{ "classes",      s->classes,      0, NET_MAX_VOCABULARY },
+		{ "targets",      s->targets,      1, s->classes ? 1 : NET_MAX_TARGETS },
+		{ "levels",       s->levels,       1, plain ? 1 : NET_MAX_LEVELS },
 		{ "median_level", s->median_level, 0, s->levels - 1 },
-		{ "horizon",      s->horizon,      1, NET_MAX_HORIZON },
+		{ "horizon",      s->horizon,      1, net_answers_steps(s) ? 1 : NET_MAX_HORIZON },
+		{ "segment",      s->segment,      0, s->decoder == DECODER_SEGMENT ? s->horizon : 0 },
 	};
 	for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
 		enum err rc = check_range(ranges[i].member, ranges[i].value, ranges[i].low, ranges[i].high, e);
@@ -37,7 +43,8 @@ static enum err check_choices(const struct net_spec *s, struct error *e)
 {
 	const struct { const char *member; int value, last; const char *names; } choices[] = {
 		{ "encoder",       (int)s->encoder,       ENCODER_TRANSFORMER,      "gru, lstm, rnn or transformer" },
-		{ "decoder",       (int)s->decoder,       DECODER_MEAN,             "attention, last or mean" },
+		{ "decoder",       (int)s->decoder,       DECODER_SEGMENT,
+		  "attention, last, mean, pool, reconstruct, token or segment" },
 		{ "score",         (int)s->score,         SCORE_DOT,                "additive or dot" },
 		{ "decoder_input", (int)s->decoder_input, DECODER_CONTEXT_PREVIOUS, "context or context+previous" },
 	};
@@ -50,9 +57,10 @@ static enum err check_choices(const struct net_spec *s, struct error *e)
 
 static enum err check_transformer(const struct net_spec *s, struct error *e)
 {
-	if (s->bidirectional)
-		return fail(e, ERR_INVALID, "bidirectional",
-		            "a transformer reads both ways by itself: bidirectional is for recurrent encoders");
+	if (s->bidirectional || s->reverse)
+		return fail(e, ERR_INVALID, s->reverse ? "reverse" : "bidirectional",
+		            "a transformer reads both ways by itself: %s is for recurrent encoders",
+		            s->reverse ? "reverse" : "bidirectional");
 	enum err rc = check_range("heads", s->heads, 1, NET_MAX_HEADS, e);
 	if (rc)
 		return rc;
@@ -62,14 +70,46 @@ static enum err check_transformer(const struct net_spec *s, struct error *e)
 	return check_range("feedforward", s->feedforward, 1, NET_MAX_FEEDFORWARD, e);
 }
 
+/* The decoder is one more step of the encoder's only cell, from where that ended. */
+static enum err check_segment(const struct net_spec *s, struct error *e)
+{
+	if (s->encoder == ENCODER_TRANSFORMER || s->layers > 1 || s->bidirectional || s->reverse || s->batch_norm)
+		return fail(e, ERR_INVALID, "encoder", "the segment decoder goes on with its encoder's cell: one recurrent layer, "
+			"one direction, forwards, without batch norm");
+	if (s->segment < 1 || s->horizon % s->segment)
+		return fail(e, ERR_INVALID, "segment", "segment must divide the horizon; %d does not divide %d", s->segment,
+		            s->horizon);
+	if (s->hidden < 2)
+		return fail(e, ERR_INVALID, "hidden", "hidden must hold a position and a channel: 2 at least; it is %d", s->hidden);
+	return ERR_OK;
+}
+
+static enum err check_composition(const struct net_spec *s, struct error *e)
+{
+	const bool same = s->decoder == DECODER_RECONSTRUCT || s->decoder == DECODER_SEGMENT;
+	if (s->encoder == ENCODER_TRANSFORMER) {
+		enum err rc = check_transformer(s, e);
+		if (rc)
+			return rc;
+	}
+	if (s->bidirectional && s->reverse)
+		return fail(e, ERR_INVALID, "reverse", "an encoder of two directions reads from the end anyway: reverse is for one");
+	if (same && (s->vocabulary || s->classes))
+		return fail(e, ERR_INVALID, s->classes ? "classes" : "vocabulary", "this decoder takes numbers and gives numbers");
+	if (same && s->targets != s->inputs)
+		return fail(e, ERR_INVALID, "targets", "this decoder gives what goes in: targets must be inputs, %d; it is %d",
+		            s->inputs, s->targets);
+	return s->decoder == DECODER_SEGMENT ? check_segment(s, e) : ERR_OK;
+}
+
 enum err net_spec_check(const struct net_spec *s, struct error *e)
 {
 	struct tensor_table table;
 	enum err rc = check_choices(s, e);
 	if (!rc)
 		rc = check_sizes(s, e);
-	if (!rc && s->encoder == ENCODER_TRANSFORMER)
-		rc = check_transformer(s, e);
+	if (!rc)
+		rc = check_composition(s, e);
 	if (rc)
 		return rc;
 	if (!(s->dropout >= 0 && s->dropout < 1))    /* NaN too */
@@ -113,10 +153,27 @@ static void add_cell(struct tensor_table *t, enum cell_type type, const char *pa
 	}
 }
 
+/* Vectors that stand for things: drawn from a normal distribution. */
+static void add_codes(struct tensor_table *t, int things, int n, const char *name)
+{
+	add(t, 1, things, n, "%s", name);
+	t->tensor[t->n - 1].init = INIT_NORMAL;
+}
+
+static void add_front(const struct net_spec *s, struct tensor_table *t)
+{
+	if (s->vocabulary)
+		add_codes(t, s->vocabulary, s->embedding, "embedding.weight");
+	if (s->decoder == DECODER_SEGMENT) {
+		add(t, 1, s->hidden, s->segment, "segment.weight");
+		add(t, 1, s->hidden, 0, "segment.bias");
+	}
+}
+
 static void add_recurrent(const struct net_spec *s, struct tensor_table *t)
 {
 	for (int k = 0; k < s->layers; k++) {
-		int in = k ? net_width(s) : s->inputs;
+		int in = k ? net_width(s) : net_encoder_inputs(s);
 		for (int d = 0; d < net_directions(s); d++) {
 			char suffix[CELL_SUFFIX];
 			net_cell_suffix(k, d, suffix);
@@ -155,7 +212,7 @@ static void add_transformer_layer(const struct net_spec *s, int k, struct tensor
 
 static void add_transformer(const struct net_spec *s, struct tensor_table *t)
 {
-	add(t, 1, s->hidden, s->inputs, "encoder.embedding.weight");
+	add(t, 1, s->hidden, net_encoder_inputs(s), "encoder.embedding.weight");
 	add(t, 1, s->hidden, 0, "encoder.embedding.bias");
 	for (int k = 0; k < s->layers; k++)
 		add_transformer_layer(s, k, t);
@@ -163,28 +220,53 @@ static void add_transformer(const struct net_spec *s, struct tensor_table *t)
 		add_norm(t, s->hidden, "encoder.norm");
 }
 
+static void add_batch_norm(struct tensor_table *t, int width)
+{
+	add_norm(t, width, "norm");
+	add(t, 1, width, 0, "norm.running_mean");
+	t->tensor[t->n - 1].statistic = true;
+	add(t, 1, width, 0, "norm.running_var");
+	t->tensor[t->n - 1].statistic = true;
+	t->tensor[t->n - 1].init = INIT_ONE;
+}
+
+static void add_score(const struct net_spec *s, struct tensor_table *t)
+{
+	int width = net_width(s);
+	if (s->decoder == DECODER_ATTENTION)
+		add(t, 1, s->attention, width, "decoder.attention.query.weight");
+	add(t, 1, s->attention, width, "decoder.attention.key.weight");
+	add(t, 1, s->attention, 0, "decoder.attention.key.bias");
+	add(t, 1, 1, s->attention, "decoder.attention.score.weight");
+}
+
 static void add_decoder(const struct net_spec *s, struct tensor_table *t)
 {
 	int width = net_width(s);
-	if (net_additive(s)) {
-		add(t, 1, s->attention, width, "decoder.attention.query.weight");
-		add(t, 1, s->attention, width, "decoder.attention.key.weight");
-		add(t, 1, s->attention, 0, "decoder.attention.key.bias");
-		add(t, 1, 1, s->attention, "decoder.attention.score.weight");
+	if (net_additive(s))
+		add_score(s, t);
+	if (s->classes && net_feeds_back(s))
+		add_codes(t, s->classes, s->embedding, "decoder.embedding.weight");
+	if (s->decoder == DECODER_ATTENTION || s->decoder == DECODER_RECONSTRUCT)
+		add_cell(t, net_decoder_cell(s), "decoder.cell", "", net_decoder_inputs(s), width, s->bias);
+	if (s->decoder == DECODER_SEGMENT) {
+		add_codes(t, s->horizon / s->segment, s->hidden / 2, "decoder.position.weight");
+		add_codes(t, s->inputs, s->hidden - s->hidden / 2, "decoder.channel.weight");
 	}
-	add_cell(t, net_decoder_cell(s), "decoder.cell", "", net_decoder_inputs(s), width, s->bias);
 }
 
 void net_tensors(const struct net_spec *s, struct tensor_table *t)
 {
 	t->n = 0;
 	t->count = 0;
+	add_front(s, t);
 	if (s->encoder == ENCODER_TRANSFORMER)
 		add_transformer(s, t);
 	else
 		add_recurrent(s, t);
-	if (s->decoder == DECODER_ATTENTION)
-		add_decoder(s, t);
+	if (s->batch_norm)
+		add_batch_norm(t, net_width(s));
+	add_decoder(s, t);
 	add(t, 1, net_head_rows(s), net_width(s), "output.weight");
 	add(t, 1, net_head_rows(s), 0, "output.bias");
 }

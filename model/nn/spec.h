@@ -1,16 +1,23 @@
 /* spec.h - the sizes of a network, and the named tensors that they imply.
  *
- *     encoder                         decoder                                      output
- *     GRU, LSTM, RNN x layers         attention: additive or dot + a cell,         linear
- *       x one or two directions  ──►    a step per horizon                    ──►    a step: targets x levels
- *     Transformer x layers            last state, or mean of the outputs             all: horizon x targets x levels
+ *     front            encoder                      norm       decoder                                       output
+ *     numbers          GRU, LSTM, RNN x layers      (batch     attention: additive or dot + a cell,          numbers: targets x levels
+ *     embedding  ──►     x one or two directions ─► norm)  ──►   its own outputs fed back           ──►      categorical: classes
+ *     segments         Transformer x layers                    last state, mean, pool: one head for all steps
+ *                                                              token: one head, an output a step of the input
+ *                                                              reconstruct: a cell that gives the input again
+ *                                                              segment: the encoder's cell, all segments at once
  *
  * A spec gives a table of named tensors over one flat block of numbers.
  * Saving, loading, the optimiser, gradient checks and import are walks over
- * that table. Names and layouts are PyTorch's. G gates: r z n of a GRU (3),
- * i f g o of an LSTM (4), one of an RNN:
+ * that table. Names and layouts are PyTorch's. In front, one of
  *
- *     encoder.weight_ih_l{k}        [G hid][in_k]   in_0 = inputs, then width
+ *     embedding.weight              [vocabulary][embedding]    with a vocabulary; in_0 = embedding
+ *     segment.weight, bias          [hid][segment], [hid]      with the segment decoder; in_0 = hid
+ *
+ * and without either in_0 = inputs. G gates: r z n of a GRU (3), i f g o of an LSTM (4), one of an RNN:
+ *
+ *     encoder.weight_ih_l{k}        [G hid][in_k]   in_k = width above layer 0
  *     encoder.weight_hh_l{k}        [G hid][hid]
  *     encoder.bias_ih_l{k}          [G hid]         with bias
  *     encoder.bias_hh_l{k}          [G hid]         with bias
@@ -18,7 +25,7 @@
  *
  * of a Transformer, always with biases:
  *
- *     encoder.embedding.weight, bias                  [hid][inputs], [hid]
+ *     encoder.embedding.weight, bias                  [hid][in_0], [hid]
  *     encoder.layers.{k}.self_attn.in_proj_weight     [3 hid][hid]    q, k, v
  *     encoder.layers.{k}.self_attn.in_proj_bias       [3 hid]
  *     encoder.layers.{k}.self_attn.out_proj.weight, bias   [hid][hid], [hid]
@@ -27,28 +34,38 @@
  *     encoder.layers.{k}.norm1.weight, bias           [hid] each, norm2 the same
  *     encoder.norm.weight, bias                       [hid] each, with norm_first
  *
- * width = hid, or 2 hid when bidirectional: what the encoder yields a step. With the attention decoder:
+ * width = hid, or 2 hid when bidirectional: what the encoder yields a step. Behind it, with batch_norm:
  *
- *     decoder.attention.query.weight  [att][width]    Wq      these four with the additive score
- *     decoder.attention.key.weight    [att][width]    Wk
- *     decoder.attention.key.bias      [att]           b
- *     decoder.attention.score.weight  [1][att]        v
- *     decoder.cell.weight_ih        [G width][din]  din = width, + targets with `previous`
- *     decoder.cell.weight_hh        [G width][width]
- *     decoder.cell.bias_ih, bias_hh [G width]       with bias
- *     output.weight                 [outputs][width]
- *     output.bias                   [outputs]
+ *     norm.weight, bias             [width] each
+ *     norm.running_mean, running_var  [width] each    statistics: no gradient moves them
  *
- * The cell is an LSTM's behind an LSTM encoder and a GRU's behind any other. Decoders last and mean have one
- * head for all steps, its rows in the order [horizon][outputs]:
+ * The decoders have, before their output,
  *
- *     output.weight                 [horizon * outputs][width]
- *     output.bias                   [horizon * outputs]
+ *     attention    decoder.attention.query.weight  [att][width]    Wq      these four with the additive score
+ *                  decoder.attention.key.weight    [att][width]    Wk
+ *                  decoder.attention.key.bias      [att]           b
+ *                  decoder.attention.score.weight  [1][att]        v
+ *                  decoder.embedding.weight      [classes][embedding]   categorical, with `previous`
+ *                  decoder.cell.weight_ih        [G width][din]
+ *                  decoder.cell.weight_hh        [G width][width]
+ *                  decoder.cell.bias_ih, bias_hh [G width]       with bias
+ *     pool         decoder.attention.key.weight, key.bias, score.weight: as above, without a query
+ *     reconstruct  decoder.cell.*                  as above, din = width: the summary, at every step
+ *     segment      decoder.position.weight         [horizon / segment][hid / 2]
+ *                  decoder.channel.weight          [inputs][hid - hid / 2]     the cell is encoder's layer 0
  *
- * outputs = targets * levels. With `context+previous` the decoder's input is
- * [context, previous], where previous holds the `targets` values of the step
- * before (the level next to the median; zeros, i.e. the last known value, at
- * the first step): din = width + targets. */
+ * and then
+ *
+ *     output.weight, bias           [rows][width], [rows]      rows: net_head_rows()
+ *
+ * The decoder's cell is an LSTM's behind an LSTM encoder and a GRU's behind any other. Decoders last, mean and pool
+ * have one head for all steps, its rows in the order [horizon][outputs]; segment's rows are [segment][levels]; the
+ * others have a step's outputs: classes, or targets x levels.
+ *
+ * With `context+previous` the attention decoder's input is [context, previous]. Of numbers, previous holds the
+ * `targets` values of the step before (the level next to the median; zeros, i.e. the last known value, at the first
+ * step): din = width + targets. Of classes it is the embedding of the class of the step before, NET_BOUNDARY at the
+ * first: din = width + embedding. */
 #ifndef GATECAST_NN_SPEC_H
 #define GATECAST_NN_SPEC_H
 
@@ -59,7 +76,9 @@
 
 /* 0 is what documents mean that do not name the choice. */
 enum encoder_type { ENCODER_GRU, ENCODER_LSTM, ENCODER_RNN, ENCODER_TRANSFORMER };
-enum decoder_type { DECODER_ATTENTION, DECODER_LAST, DECODER_MEAN };
+enum decoder_type {
+	DECODER_ATTENTION, DECODER_LAST, DECODER_MEAN, DECODER_POOL, DECODER_RECONSTRUCT, DECODER_TOKEN, DECODER_SEGMENT
+};
 enum score_type { SCORE_ADDITIVE, SCORE_DOT };
 enum decoder_input { DECODER_CONTEXT, DECODER_CONTEXT_PREVIOUS };
 enum cell_type { CELL_GRU, CELL_LSTM, CELL_RNN };
@@ -72,30 +91,40 @@ enum cell_type { CELL_GRU, CELL_LSTM, CELL_RNN };
 #define NET_MAX_HORIZON  1000
 #define NET_MAX_TARGETS  64
 #define NET_MAX_LEVELS   33
+#define NET_MAX_VOCABULARY 65536       /* of tokens in, and of classes out */
 #define NET_MAX_WEIGHTS  (64u << 20)   /* numbers in the block */
+
+/* The token that begins and ends a text, and the class that ends an answer and precedes its first. */
+#define NET_BOUNDARY 0
 
 /* What another choice reads is ignored, save where a limit is said. */
 struct net_spec {
-	int inputs;                 /* channels of a step */
+	int inputs;                 /* channels of a step; 1 with a vocabulary: the token's number, exact in a float */
+	int vocabulary;             /* tokens that go in; 0: numbers go in */
+	int embedding;              /* numbers of a token's vector, in front and in the attention decoder; 0 without either */
 	enum encoder_type encoder;
 	int hidden, layers;
 	bool bidirectional;         /* not with a transformer */
+	bool reverse;               /* recurrent, one direction: sequences are read from their ends, outputs stay in their order */
 	bool bias;                  /* of cells */
 	bool reset_after;           /* GRU cells, the decoder's too; true is PyTorch's */
 	bool relu;                  /* RNN: relu instead of tanh */
 	double dropout;             /* on the inputs of layers 1…, as PyTorch has it; behind a transformer's sublayers; [0, 1) */
 	int heads, feedforward;     /* transformer; heads divide hidden */
 	bool norm_first, gelu, causal;   /* transformer */
+	bool batch_norm;            /* behind the encoder */
 	enum decoder_type decoder;
 	enum score_type score;      /* attention decoder */
-	int attention;              /* size of the additive score's space; 0 where there is none */
+	int attention;              /* size of the additive score's space, pool's too; 0 where there is none */
 	enum decoder_input decoder_input;   /* attention decoder */
-	int targets, levels;        /* levels = 1: a point */
+	int classes;                /* categorical: what is told apart; then targets = levels = 1. 0: numbers come out */
+	int targets, levels;        /* levels = 1: a point; reconstruct and segment: targets = inputs */
 	int median_level;           /* which level feeds `previous`; 0 for a point */
-	int horizon;
+	int horizon;                /* token, reconstruct: 1, for they answer each step of the input */
+	int segment;                /* segment decoder: steps of a segment, a divisor of the horizon; else 0 */
 };
 
-enum tensor_init { INIT_ZERO, INIT_ONE, INIT_XAVIER_UNIFORM };
+enum tensor_init { INIT_ZERO, INIT_ONE, INIT_XAVIER_UNIFORM, INIT_NORMAL /* of codes: embeddings, positions, channels */ };
 
 struct tensor {
 	char name[64];
@@ -104,9 +133,11 @@ struct tensor {
 	size_t offset, count;       /* in numbers, into the flat block */
 	int blocks;                 /* matrices stacked along the first axis: a cell's gates; q, k, v; else 1 */
 	enum tensor_init init;
+	bool statistic;             /* measured in training, not learnt: the optimiser leaves it alone */
 };
 
-#define NET_MAX_TENSORS (12 * NET_MAX_LAYERS + 14)   /* a transformer with the attention decoder */
+/* A transformer's own four, with an embedding, batch norm's four, and the attention decoder with classes: 9, output 2. */
+#define NET_MAX_TENSORS (12 * NET_MAX_LAYERS + 20)
 
 struct tensor_table {
 	struct tensor tensor[NET_MAX_TENSORS];
@@ -123,15 +154,37 @@ void net_tensors(const struct net_spec *s, struct tensor_table *t);
 void net_cell_suffix(int layer, int direction, char suffix[CELL_SUFFIX]);
 /** The tensor of that name, or NULL. */
 const struct tensor *tensor_find(const struct tensor_table *t, const char *name);
-/** Numbers of a forecast's step. */
-static inline int net_outputs(const struct net_spec *s) { return s->targets * s->levels; }
+/** Numbers of a step of the answer: classes' scores (logits), or targets x levels. */
+static inline int net_outputs(const struct net_spec *s) { return s->classes ? s->classes : s->targets * s->levels; }
+/** Whether the answer has a step for each step of the input, and not the horizon's. */
+static inline bool net_answers_steps(const struct net_spec *s)
+{
+	return s->decoder == DECODER_TOKEN || s->decoder == DECODER_RECONSTRUCT;
+}
+/** Steps of the answer to a sequence of T. */
+static inline int net_steps(const struct net_spec *s, int T) { return net_answers_steps(s) ? T : s->horizon; }
 static inline int net_directions(const struct net_spec *s) { return s->bidirectional ? 2 : 1; }
 /** Numbers that the encoder yields a step, and units of the decoder's state. */
 static inline int net_width(const struct net_spec *s) { return s->hidden * net_directions(s); }
-/** Whether the decoder has an attention with the additive score's tensors. */
+/** in_0: what the encoder reads a step. */
+static inline int net_encoder_inputs(const struct net_spec *s)
+{
+	return s->vocabulary ? s->embedding : s->decoder == DECODER_SEGMENT ? s->hidden : s->inputs;
+}
+/** Whether the decoder has the tensors of an additive score. */
 static inline bool net_additive(const struct net_spec *s)
 {
-	return s->decoder == DECODER_ATTENTION && s->score == SCORE_ADDITIVE;
+	return s->decoder == DECODER_POOL || (s->decoder == DECODER_ATTENTION && s->score == SCORE_ADDITIVE);
+}
+/** Whether the answer comes with weights over the steps of the input. */
+static inline bool net_attends(const struct net_spec *s)
+{
+	return s->decoder == DECODER_ATTENTION || s->decoder == DECODER_POOL;
+}
+/** Whether the attention decoder reads the step before. */
+static inline bool net_feeds_back(const struct net_spec *s)
+{
+	return s->decoder == DECODER_ATTENTION && s->decoder_input == DECODER_CONTEXT_PREVIOUS;
 }
 /** Whether what stands behind the encoder begins with the mean of its outputs, not with its final states. The
  *  attention decoder over a Transformer does: its steps have no state, and the last is no more than another. */
@@ -139,15 +192,24 @@ static inline bool net_summary_is_mean(const struct net_spec *s)
 {
 	return s->decoder == DECODER_MEAN || (s->decoder == DECODER_ATTENTION && s->encoder == ENCODER_TRANSFORMER);
 }
-/** Rows of output.weight: a step's, or those of all steps. */
+/** Rows of output.weight. */
 static inline int net_head_rows(const struct net_spec *s)
 {
-	return net_outputs(s) * (s->decoder == DECODER_ATTENTION ? 1 : s->horizon);
+	switch (s->decoder) {
+	case DECODER_LAST:
+	case DECODER_MEAN:
+	case DECODER_POOL:
+		return net_outputs(s) * s->horizon;
+	case DECODER_SEGMENT:
+		return s->segment * s->levels;
+	default:
+		return net_outputs(s);
+	}
 }
 /** din of the decoder's cell. */
 static inline int net_decoder_inputs(const struct net_spec *s)
 {
-	return net_width(s) + (s->decoder_input == DECODER_CONTEXT_PREVIOUS ? s->targets : 0);
+	return net_width(s) + (!net_feeds_back(s) ? 0 : s->classes ? s->embedding : s->targets);
 }
 
 /** The cell of a recurrent encoder. */
@@ -155,10 +217,15 @@ static inline enum cell_type net_encoder_cell(const struct net_spec *s)
 {
 	return s->encoder == ENCODER_LSTM ? CELL_LSTM : s->encoder == ENCODER_RNN ? CELL_RNN : CELL_GRU;
 }
-/** The cell of the attention decoder. */
+/** The cell of the attention decoder, and of the one that reconstructs. */
 static inline enum cell_type net_decoder_cell(const struct net_spec *s)
 {
 	return s->encoder == ENCODER_LSTM ? CELL_LSTM : CELL_GRU;
+}
+/** Numbers of the state that one sequence leaves in a recurrent encoder: h of each layer and direction, then each c. */
+static inline int net_state_size(const struct net_spec *s)
+{
+	return s->layers * net_width(s) * (s->encoder == ENCODER_LSTM ? 2 : 1);
 }
 /** Matrices stacked in a cell's weights. */
 static inline int cell_gates(enum cell_type type)

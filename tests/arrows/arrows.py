@@ -21,6 +21,7 @@ ARROWS = {
     "model/nn": ["model/nn", "model/base"],
     "model/infer": ["model/infer", "model/nn", "model/base"],
     "model/series": ["model/series", "model/base"],
+    "model/text": ["model/text", "model/base"],
     "model": ["model"],
     "storage": ["storage", "model"],
     "api": ["api", "model"],

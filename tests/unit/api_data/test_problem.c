@@ -4,7 +4,7 @@
 
 #include "api/json_write.h"
 #include "api/problem.h"
-#include "api/utf8.h"
+#include "model/base/utf8.h"
 
 #include <check.h>   /* last: it defines a macro fail() */
 

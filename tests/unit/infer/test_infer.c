@@ -166,7 +166,8 @@ static void check_against_training(const struct test_network *n, const struct se
 			for (int i = 0; i < in; i++)
 				x[(t * rows + b) * in + i] = t < lengths[b] ? q->seq[b].x[t * in + i] : NAN;
 	}
-	network_forward(s, n->params, T, rows, lengths, x, NULL, y, attention, ws);
+	network_forward(s, n->params, &(struct network_input){ .T = T, .B = rows, .lengths = lengths, .x = x },
+	                &(struct network_output){ .y = y, .attention = attention }, ws);
 	for (int b = 0; b < rows; b++)
 		for (int step = 0; step < s->horizon; step++) {
 			for (int o = 0; o < outputs; o++) {
@@ -368,7 +369,7 @@ START_TEST(a_bad_spec_is_refused)
 	struct error e;
 
 	s.hidden = NET_MAX_HIDDEN + 1;
-	ck_assert_int_eq(infer_model_new(&s, NULL, &m, &e), ERR_INVALID);
+	ck_assert_int_eq(infer_model_new(&s, NULL, NULL, &m, &e), ERR_INVALID);
 	ck_assert_ptr_null(m);
 	infer_model_free(NULL);
 	infer_ws_free(NULL);

@@ -173,7 +173,8 @@ static double probe_loss(struct probe *p)
 {
 	const struct gradient_case *c = p->c;
 	double sum = 0;
-	network_forward(&p->spec, p->params, c->lengths[0], c->B, c->lengths, p->x, &p->dropout, p->y, NULL, p->ws);
+	network_forward(&p->spec, p->params, &(struct network_input){ .T = c->lengths[0], .B = c->B, .lengths = c->lengths, .x = p->x, .dropout = &p->dropout },
+	                &(struct network_output){ .y = p->y }, p->ws);
 	for (size_t i = 0; i < p->n_y; i++)
 		sum += p->weight[i] * p->y[i];
 	return sum;
@@ -225,8 +226,8 @@ static void check_case(const struct gradient_case *c)
 	struct probe p;
 	probe_init(&p, c);
 	probe_loss(&p);
-	network_backward(&p.spec, p.params, c->lengths[0], c->B, c->lengths, p.x, &p.dropout, p.weight, p.dparams, p.dx,
-	                 p.ws);
+	network_backward(&p.spec, p.params, &(struct network_input){ .T = c->lengths[0], .B = c->B, .lengths = c->lengths, .x = p.x, .dropout = &p.dropout },
+	                 p.weight, p.dparams, p.dx, p.ws);
 	check_weights(&p);
 	check_inputs(&p);
 	probe_fini(&p);
@@ -261,12 +262,12 @@ START_TEST(gradients_are_added)
 	real *twice = reals(p.table.count);
 	for (int round = 0; round < 2; round++) {
 		probe_loss(&p);
-		network_backward(&p.spec, p.params, c->lengths[0], c->B, c->lengths, p.x, NULL, p.weight, twice,
-		                 NULL, p.ws);
+		network_backward(&p.spec, p.params, &(struct network_input){ .T = c->lengths[0], .B = c->B, .lengths = c->lengths, .x = p.x },
+		                 p.weight, twice, NULL, p.ws);
 	}
 	probe_loss(&p);
-	network_backward(&p.spec, p.params, c->lengths[0], c->B, c->lengths, p.x, NULL, p.weight, p.dparams, NULL,
-	                 p.ws);
+	network_backward(&p.spec, p.params, &(struct network_input){ .T = c->lengths[0], .B = c->B, .lengths = c->lengths, .x = p.x },
+	                 p.weight, p.dparams, NULL, p.ws);
 	for (size_t i = 0; i < p.table.count; i++)
 		ck_assert(fabs(twice[i] - 2 * p.dparams[i]) <= 1e-12 * (1 + fabs(twice[i])));
 	free(twice);

@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define T 6
-#define B 5
+enum { T = 6, B = 5 };
 
 static const int lengths[B] = { 6, 6, 4, 2, 1 };
 
@@ -94,8 +93,10 @@ static void call_fini(struct call *c)
 
 static void call_run(struct call *c, const real *params, const struct dropout_key *key)
 {
-	network_forward(c->spec, params, c->steps, c->rows, c->lengths, c->x, key, c->y, c->attention, c->ws);
-	network_backward(c->spec, params, c->steps, c->rows, c->lengths, c->x, key, c->dy, c->dparams, c->dx, c->ws);
+	network_forward(c->spec, params, &(struct network_input){ .T = c->steps, .B = c->rows, .lengths = c->lengths, .x = c->x, .dropout = key },
+	                &(struct network_output){ .y = c->y, .attention = c->attention }, c->ws);
+	network_backward(c->spec, params, &(struct network_input){ .T = c->steps, .B = c->rows, .lengths = c->lengths, .x = c->x, .dropout = key },
+	                 c->dy, c->dparams, c->dx, c->ws);
 }
 
 /* Copy rows first … first + n - 1 of an array [steps][rows][width] into one of fewer rows and steps. */
@@ -412,7 +413,7 @@ START_TEST(init_is_xavier_uniform)
 	s.hidden = 64;
 	net_tensors(&s, &table);
 	real *params = reals(table.count);
-	network_init(&s, 42, params);
+	network_init(&s, &(struct init_options){ 0 }, 42, params);
 	for (int i = 0; i < table.n; i++) {
 		const struct tensor *t = &table.tensor[i];
 		bool gates = strstr(t->name, "_ih") || strstr(t->name, "_hh");

@@ -159,7 +159,8 @@ START_TEST(it_says_what_the_training_execution_says)
 	struct anchor anchor;
 	for (int i = 0; i < 8; i++) {
 		pipeline_window(p, context_of(&s, i), scratch, x, &anchor);
-		network_forward(net, s.params, 16, 1, &length, x, NULL, y, NULL, ws);
+		network_forward(net, s.params, &(struct network_input){ .T = 16, .B = 1, .lengths = &length, .x = x },
+		                &(struct network_output){ .y = y }, ws);
 		run_one(&s, &a, context_of(&s, i));
 		for (int h = 0; h < 4; h++) {
 			double want = pipeline_decode(p, 0, &anchor, (double)y[h] * p->target[0].shrink);

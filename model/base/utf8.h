@@ -1,6 +1,6 @@
 /* utf8.h - what counts as UTF-8 here: RFC 3629, so no surrogates, no overlong forms, nothing past U+10FFFF. */
-#ifndef GATECAST_API_UTF8_H
-#define GATECAST_API_UTF8_H
+#ifndef GATECAST_BASE_UTF8_H
+#define GATECAST_BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>

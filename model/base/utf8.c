@@ -4,7 +4,7 @@
  *     C2..DF 80..BF
  *     E0     A0..BF 80..BF        ED     80..9F 80..BF        E1..EC, EE..EF  80..BF 80..BF
  *     F0     90..BF 80..BF 80..BF F4     80..8F 80..BF 80..BF F1..F3          80..BF 80..BF 80..BF */
-#include "api/utf8.h"
+#include "model/base/utf8.h"
 
 static bool between(unsigned char c, unsigned char low, unsigned char high)
 {
