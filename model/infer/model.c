@@ -8,6 +8,8 @@
  */
 #include "model/infer/model.h"
 
+#include "model/infer/int8.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +35,7 @@ static struct cell cell_shape(enum cell_form form, int width, int in, int hid)
 	c.gates = pack_shape(width, in + hid, hid, shape->gates, shape->sums);
 	if (shape->candidate)
 		c.candidate = pack_shape(width, in + hid, hid, shape->candidate, shape->candidate);
+	c.gates.in = c.candidate.in = in;
 	return c;
 }
 
@@ -116,6 +119,17 @@ static int packs_of(struct infer_model *m, struct pack *all[MAX_PACKS])
 	return n;
 }
 
+static enum err block_new(size_t floats, float **out, struct error *e)
+{
+	float *block = aligned_alloc(ALIGNMENT, floats * sizeof *block);
+
+	if (!block)
+		return fail_nomem(e);
+	memset(block, 0, floats * sizeof *block);
+	*out = block;
+	return ERR_OK;
+}
+
 /* Allocate the block, zeroed, and point every pack into it. */
 static enum err model_place(struct infer_model *m, struct error *e)
 {
@@ -127,11 +141,9 @@ static enum err model_place(struct infer_model *m, struct error *e)
 	for (int i = 0; i < n; i++)
 		m->floats += pack_size(all[i], lanes);
 	/* Every part is a multiple of KERNEL_UNITS floats, so all stay aligned. */
-	m->block = aligned_alloc(ALIGNMENT, m->floats * sizeof *m->block);
-	if (!m->block)
-		return fail_nomem(e);
-	memset(m->block, 0, m->floats * sizeof *m->block);
-
+	const enum err rc = block_new(m->floats, &m->block, e);
+	if (rc)
+		return rc;
 	float *at = m->block;
 	for (int i = 0; i < n; i++) {
 		pack_place(all[i], lanes, at);
@@ -213,8 +225,48 @@ static void model_pack(struct infer_model *m, const struct packer *k)
 	            packer_tensor(k, "output.bias"), 1);
 }
 
+/* Whether a pack has products: a norm and a pack that the spec does not have do not. */
+static bool multiplies(const struct pack *p)
+{
+	return p->k && p->panels;
+}
+
+/* Move the packed weights to a block of quantised ones. */
+static enum err model_quantise(struct infer_model *m, struct error *e)
+{
+	const int lanes = m->kernels->width;
+	struct pack *all[MAX_PACKS];
+	const int n = packs_of(m, all);
+	size_t floats = m->v ? (size_t)m->attention : 0;
+	float *block;
+
+	for (int i = 0; i < n; i++)
+		floats += multiplies(all[i]) ? int8_pack_size(all[i], lanes) : pack_size(all[i], lanes);
+	const enum err rc = block_new(floats, &block, e);
+	if (rc)
+		return rc;
+	float *at = block;
+	for (int i = 0; i < n; i++) {
+		const struct pack from = *all[i];
+		if (multiplies(&from)) {
+			int8_pack(&from, lanes, at, all[i]);
+			at += int8_pack_size(&from, lanes);
+		} else {
+			pack_place(all[i], lanes, at);
+			memcpy(at, from.w, pack_size(&from, lanes) * sizeof *at);
+			at += pack_size(&from, lanes);
+		}
+	}
+	if (m->v)
+		m->v = memcpy(at, m->v, (size_t)m->attention * sizeof *at);
+	free(m->block);
+	m->block = block;
+	m->floats = floats;
+	return ERR_OK;
+}
+
 enum err infer_model_new_for(const struct kernels *kernels, const struct net_spec *s, const float *params,
-                             struct infer_model **out, struct error *e)
+                             const struct infer_options *o, struct infer_model **out, struct error *e)
 {
 	struct infer_model *m = NULL;
 	struct packer *k = NULL;
@@ -238,6 +290,11 @@ enum err infer_model_new_for(const struct kernels *kernels, const struct net_spe
 	k->params = params;
 	net_tensors(s, &k->table);
 	model_pack(m, k);
+	if (o && o->int8) {
+		rc = model_quantise(m, e);
+		if (rc)
+			goto done;
+	}
 	*out = m;
 	m = NULL;
 done:
@@ -249,8 +306,7 @@ done:
 enum err infer_model_new(const struct net_spec *s, const float *params, const struct infer_options *o,
                          struct infer_model **out, struct error *e)
 {
-	(void)o;
-	return infer_model_new_for(kernels_best(), s, params, out, e);
+	return infer_model_new_for(kernels_best(), s, params, o, out, e);
 }
 
 void infer_model_free(struct infer_model *m)

@@ -24,6 +24,6 @@ struct infer_model {
 
 /** infer_model_new() for the kernels of one's choice. */
 enum err infer_model_new_for(const struct kernels *k, const struct net_spec *s, const float *params,
-                             struct infer_model **out, struct error *e);
+                             const struct infer_options *o, struct infer_model **out, struct error *e);
 
 #endif

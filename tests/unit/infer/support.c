@@ -96,7 +96,7 @@ struct infer_model *test_model(const struct test_network *n, const struct kernel
 {
 	struct infer_model *m = NULL;
 
-	ck_assert_int_eq(infer_model_new_for(k, &n->spec, n->params, &m, NULL), ERR_OK);
+	ck_assert_int_eq(infer_model_new_for(k, &n->spec, n->params, NULL, &m, NULL), ERR_OK);
 	return m;
 }
 
