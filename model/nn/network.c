@@ -10,7 +10,7 @@
  * scratch. Both are computed afresh by each call, so no state outlives one. */
 #include "model/nn/network.h"
 
-#include "model/nn/decoder.h"
+#include "model/nn/attention_decoder.h"
 #include "model/nn/encoder.h"
 #include "model/nn/head.h"
 #include "model/nn/pooling.h"
@@ -21,7 +21,7 @@ struct network {
 	struct encoder encoder;
 	bool mean;                      /* the summary is the mean of the outputs */
 	bool attends;                   /* with a decoder; else with a head */
-	struct decoder decoder;
+	struct attention_decoder decoder;
 	struct head head;
 };
 
@@ -31,7 +31,7 @@ struct workspace {
 	struct encoder_tape encoder;
 	real *doutputs;                         /* [rows][width] */
 	struct cell_state summary, dsummary;    /* [B][width] */
-	struct decoder_tape decoder;
+	struct attention_decoder_tape decoder;
 	struct head_tape head;
 };
 
@@ -42,7 +42,7 @@ static void network_of(const struct net_spec *s, struct network *net)
 	*net = (struct network){ .attends = s->decoder == DECODER_ATTENTION, .mean = net_summary_is_mean(s) };
 	encoder_at(s, &table, &net->encoder);
 	if (net->attends)
-		net->decoder = decoder_at(s, &table);
+		net->decoder = attention_decoder_at(s, &table);
 	else
 		net->head = head_at(s, &table);
 }
@@ -60,7 +60,7 @@ static void workspace_take(const struct network *net, int T, int B, struct scrat
 	cell_state_take(&w->summary, memory, (size_t)B, e->width, s);
 	cell_state_take(&w->dsummary, memory, (size_t)B, e->width, s);
 	if (net->attends)
-		decoder_tape_take(&w->decoder, &net->decoder, rows, T, B, s);
+		attention_decoder_tape_take(&w->decoder, &net->decoder, rows, T, B, s);
 	else
 		head_tape_take(&w->head, &net->head, B, s);
 }
@@ -133,8 +133,8 @@ void network_forward(const struct net_spec *s, const real *params, const struct 
 	encoder_forward(&net.encoder, params, p, w.x, in_force(&net, in->dropout), &w.encoder);
 	summarise(&net, &w);
 	if (net.attends)
-		decoder_forward(&net.decoder, params, p, encoder_outputs(&net.encoder, &w.encoder), w.summary,
-		                &w.decoder, out->y);
+		attention_decoder_forward(&net.decoder, params, p, encoder_outputs(&net.encoder, &w.encoder), w.summary,
+		                          in, &w.decoder, out->y);
 	else
 		head_forward(&net.head, params, in->B, w.summary.h, &w.head, out->y);
 	if (out->attention)
@@ -153,8 +153,8 @@ void network_backward(const struct net_spec *s, const real *params, const struct
 	packing_fill(&w.packing, in->lengths);
 	memset(w.doutputs, 0, (size_t)p->rows * (size_t)net.encoder.width * sizeof(real));
 	if (net.attends)
-		decoder_backward(&net.decoder, params, p, encoder_outputs(&net.encoder, &w.encoder), dy, &w.decoder,
-		                 dparams, w.doutputs, w.dsummary);
+		attention_decoder_backward(&net.decoder, params, p, encoder_outputs(&net.encoder, &w.encoder), in, dy,
+		                           &w.decoder, dparams, w.doutputs, w.dsummary);
 	else
 		head_backward(&net.head, params, in->B, w.summary.h, dy, &w.head, dparams, w.dsummary.h);
 	summary_backward(&net, params, in_force(&net, in->dropout) != NULL, dx ? w.dx : NULL, &w, dparams);
