@@ -15,7 +15,7 @@ static int draw(struct rng *r, int low, int high)
 
 static const char *const encoders[] = { "gru", "lstm", "rnn", "transformer" };
 
-/* A recurrent or other encoder of small sizes, and sequences for it. */
+/* An encoder of small sizes with its front and norm, and sequences for it. */
 static struct probe_case encoder_drawn(struct rng *r, const char *decoder, int i, enum encoder_type encoder)
 {
 	struct probe_case c = { .key = (uint32_t)draw(r, 0, 9), .B = draw(r, 1, PROBE_MAX_BATCH) };
@@ -24,8 +24,12 @@ static struct probe_case encoder_drawn(struct rng *r, const char *decoder, int i
 		.encoder = encoder, .inputs = draw(r, 1, 3), .heads = heads, .hidden = heads * draw(r, 2, 4),
 		.layers = draw(r, 1, 2), .bias = draw(r, 0, 1), .reset_after = draw(r, 0, 1), .relu = draw(r, 0, 1),
 		.feedforward = draw(r, 1, 4), .dropout = draw(r, 0, 1) ? 0.4 : 0, .targets = 1, .levels = 1,
-		.horizon = 1,
+		.horizon = 1, .batch_norm = draw(r, 0, 3) == 0,
 	};
+	if (encoder != ENCODER_TRANSFORMER) {
+		c.spec.bidirectional = draw(r, 0, 1);
+		c.spec.reverse = !c.spec.bidirectional && draw(r, 0, 1);
+	}
 	for (int b = 0; b < c.B; b++)
 		c.lengths[b] = draw(r, 1, b ? c.lengths[b - 1] : 7);
 	snprintf(c.name, sizeof c.name, "%s %d behind %s", decoder, i, encoders[encoder]);
@@ -38,7 +42,6 @@ START_TEST(reconstruct_gradients)
 	rng_init(&r, 31, RNG_TEST, (uint32_t)_i);
 	struct probe_case c = encoder_drawn(&r, "reconstruct", _i, (enum encoder_type)(_i % 4));
 	c.spec.decoder = DECODER_RECONSTRUCT;
-	c.spec.bidirectional = _i / 4 % 2 && c.spec.encoder != ENCODER_TRANSFORMER;
 	c.spec.targets = c.spec.inputs;
 	probe_check(&c);
 }
@@ -52,6 +55,7 @@ START_TEST(segment_gradients)
 	struct net_spec *s = &c.spec;
 	s->decoder = DECODER_SEGMENT;
 	s->layers = 1;
+	s->bidirectional = s->reverse = s->batch_norm = false;
 	s->dropout = _i / 3 % 2 ? 0.4 : 0;
 	s->targets = s->inputs;
 	s->levels = draw(&r, 1, 3);
@@ -72,12 +76,14 @@ START_TEST(feedback_gradients)
 	s->decoder_input = DECODER_CONTEXT_PREVIOUS;
 	s->score = (enum score_type)(_i / 4 % 2);
 	s->attention = s->score == SCORE_ADDITIVE ? draw(&r, 1, 4) : 0;
-	s->horizon = draw(&r, 1, 4);
+	s->horizon = draw(&r, 1, 6);
 	c.teacher = draw(&r, 0, 5) > 0;
 	c.teacher_ratio = ratios[_i / 16 % 4];
 	if (_i / 8 % 2) {
 		s->classes = draw(&r, 2, 5);
 		s->embedding = draw(&r, 1, 3);
+		s->vocabulary = draw(&r, 0, 1) ? draw(&r, 2, 6) : 0;
+		s->inputs = s->vocabulary ? 1 : s->inputs;
 	} else {
 		s->targets = draw(&r, 1, 2);
 		s->levels = draw(&r, 1, 3);
