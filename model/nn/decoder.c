@@ -76,7 +76,8 @@ void decoder_forward(const struct decoder *d, const real *params, const struct e
 	struct cell_state summary = pooling_summary(&d->pooling, from, &tape->pooling);
 	switch (d->type) {
 	case DECODER_ATTENTION:
-		attention_decoder_forward(&d->attention, params, p, from->outputs, summary, &tape->attention, out->y);
+		attention_decoder_forward(&d->attention, params, p, from->outputs, summary, in, &tape->attention,
+		                          out->y);
 		break;
 	case DECODER_LAST:
 	case DECODER_MEAN:
@@ -107,7 +108,7 @@ void decoder_backward(const struct decoder *d, const real *params, const struct 
 	struct cell_state dsummary = pooling_gradient(&d->pooling, dfrom, &tape->pooling);
 	switch (d->type) {
 	case DECODER_ATTENTION:
-		attention_decoder_backward(&d->attention, params, p, from->outputs, dy, &tape->attention, dparams,
+		attention_decoder_backward(&d->attention, params, p, from->outputs, in, dy, &tape->attention, dparams,
 		                           dfrom->outputs, dsummary);
 		break;
 	case DECODER_LAST:
