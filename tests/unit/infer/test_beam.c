@@ -182,8 +182,8 @@ static void plain_scores(const struct test_network *n, const struct infer_sequen
 {
 	const struct net_spec *s = &n->spec;
 	struct reference_answer a = {
-		must_alloc((size_t)s->horizon * s->classes * sizeof *a.y),
-		must_alloc((size_t)s->horizon * seq->T * sizeof *a.attention), NULL, p->said,
+		.y = must_alloc((size_t)s->horizon * s->classes * sizeof *a.y),
+		.attention = must_alloc((size_t)s->horizon * seq->T * sizeof *a.attention), .said = p->said,
 	};
 
 	reference_network(n, seq, &a);

@@ -45,8 +45,9 @@ static void check_against_reference(const struct test_network *n, const struct s
 {
 	const struct net_spec *s = &n->spec;
 	struct reference_answer want = {
-		must_alloc(q->y_size * sizeof *want.y), must_alloc(q->attention_size * sizeof *want.attention),
-		must_alloc(q->state_size * sizeof *want.final),
+		.y = must_alloc(q->y_size * sizeof *want.y),
+		.attention = must_alloc(q->attention_size * sizeof *want.attention),
+		.final = must_alloc(q->state_size * sizeof *want.final),
 	};
 
 	for (int i = 0; i < q->n; i++) {
