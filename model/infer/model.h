@@ -13,8 +13,10 @@ struct infer_model {
 	int attention, outputs;          /* padded to KERNEL_UNITS; attention = width for the dot score */
 	float *tokens;                   /* front: [vocabulary][embedding], or NULL */
 	struct pack segment;             /* front of the segment decoder */
-	struct cell encoder[NET_MAX_LAYERS][2];   /* a recurrent encoder, or */
-	struct transformer transformer;
+	union {
+		struct cell encoder[NET_MAX_LAYERS][2];   /* a recurrent encoder, or */
+		struct transformer transformer;
+	};
 	float *norm_scale, *norm_shift;  /* batch norm: [width], zeros behind the units; or NULL */
 	struct pack key, query;          /* additive score: scaled by ATTEND_SCALE_IN */
 	float *v;                        /* additive score: [attention] scaled by ATTEND_SCALE_V; dot: NULL */

@@ -1,5 +1,5 @@
 /* test_int8.c - quantised weights at one level: a product has the very bits that whole numbers and two scales give, so
- * all levels agree; cells are their equations; a model differs little from its float twin, answers alike in any
+ * all levels agree; cells are their equations; a model differs little from its floats, answers alike in any
  * company, and shows what is not finite. */
 #include <float.h>
 #include <math.h>
@@ -8,12 +8,15 @@
 
 #include "model/infer/int8.h"
 #include "model/infer/pack.h"
-#include "tests/unit/infer/support.h"
+#include "tests/unit/infer/sequences.h"
 
 #define MAX_SIZE  80
 #define MAX_TILE  (KERNEL_ROWS + 1)
-#define MAX_ROWS  64
 #define MAX_T     40
+/* Root of the mean square of the outputs' differences, over that of the outputs: of all drawn networks together, and
+ * of any one. 16-bit rows leave 0.0033 and 0.0076; it would be 0.0048 and 0.0101 with rows of 8 bits. */
+#define DIFFERENCE       0.004
+#define WORST_DIFFERENCE 0.02
 
 /* ---- products ----------------------------------------------------------- */
 
@@ -309,93 +312,73 @@ END_TEST
 
 /* ---- models ------------------------------------------------------------- */
 
-/* A float network and its quantised twin, and sequences with room for the answers of each. */
+/* A drawn network as floats and quantised, and the same sequences for each. */
 struct twins {
 	struct test_network n;
-	struct infer_model *whole, *quantised;
+	struct infer_model *model, *model_int8;
 	struct infer_ws *w;
-	struct infer_sequence seq[MAX_ROWS];
-	float *x, *y;
-	size_t x_size, y_size;          /* of one sequence */
-	int rows;
+	struct sequences q, q_int8;
 };
 
 static void twins_init(struct twins *t, const struct net_spec *s, int rows, struct rng *r)
 {
-	t->rows = rows;
 	test_network_init(&t->n, s, r);
-	t->whole = test_model(&t->n, level);
-	t->quantised = test_model_int8(&t->n, level);
-	t->w = test_workspace(t->whole, MAX_ROWS, MAX_T);
-	ck_assert_int_eq(infer_ws_reserve(t->w, t->quantised, MAX_T, NULL), ERR_OK);
-	t->x_size = (size_t)MAX_T * s->inputs;
-	t->y_size = (size_t)net_steps(s, MAX_T) * net_outputs(s);
-	t->x = must_alloc(rows * t->x_size * sizeof *t->x);
-	t->y = must_alloc(rows * t->y_size * sizeof *t->y);
-	draw_floats(r, t->x, rows * t->x_size, 2);
-	for (size_t i = 0; s->vocabulary && i < rows * t->x_size; i++)
-		t->x[i] = (float)draw_int(r, 0, s->vocabulary - 1);
-	for (int i = 0; i < rows; i++)
-		t->seq[i] = (struct infer_sequence){ .x = t->x + i * t->x_size, .T = s->decoder == DECODER_SEGMENT
-			? s->segment * draw_int(r, 1, MAX_T / s->segment) : draw_int(r, 1, MAX_T) };
+	t->model = test_model(&t->n, level);
+	t->model_int8 = test_model_int8(&t->n, level);
+	t->w = test_workspace(t->model, MAX_ROWS, MAX_T);
+	sequences_init(&t->q, s, rows, MAX_T, r);
+	sequences_again(&t->q_int8, &t->q);
 }
 
 static void twins_fini(struct twins *t)
 {
-	free(t->y);
-	free(t->x);
+	sequences_fini(&t->q_int8);
+	sequences_fini(&t->q);
 	infer_ws_free(t->w);
-	infer_model_free(t->quantised);
-	infer_model_free(t->whole);
+	infer_model_free(t->model_int8);
+	infer_model_free(t->model);
 	test_network_fini(&t->n);
 }
 
-/* Answers into y [rows][y_size], `together` sequences a call. */
-static void answers(struct twins *t, const struct infer_model *m, int together, float *y)
+/* Squares of the differences between the twins' answers, and of the floats' answers. */
+static void add_squares(const struct twins *t, double *difference, double *size)
 {
-	for (size_t i = 0; i < t->rows * t->y_size; i++)
-		y[i] = 0;
-	for (int i = 0; i < t->rows; i++)
-		t->seq[i].y = y + i * t->y_size;
-	for (int i = 0; i < t->rows; i += together)
-		infer_run(m, t->w, t->seq + i, together < t->rows - i ? together : t->rows - i);
-}
+	const struct net_spec *s = &t->n.spec;
 
-/* Squares of the differences between the twins' answers, and of the float one's. */
-static void add_squares(struct twins *t, double *difference, double *size)
-{
-	const size_t n = t->rows * t->y_size;
-	float *y = must_alloc(n * sizeof *y);
-
-	answers(t, t->whole, MAX_ROWS, t->y);
-	answers(t, t->quantised, MAX_ROWS, y);
-	for (size_t i = 0; i < n; i++) {
-		*difference += pow(y[i] - t->y[i], 2);
-		*size += pow(t->y[i], 2);
+	for (int i = 0; i < t->q.n; i++) {
+		const float *want = t->q.seq[i].y, *got = t->q_int8.seq[i].y;
+		for (size_t o = 0; o < (size_t)net_steps(s, t->q.seq[i].T) * net_outputs(s); o++) {
+			*difference += pow(got[o] - want[o], 2);
+			*size += pow(want[o], 2);
+		}
 	}
-	free(y);
 }
 
-START_TEST(drawn_networks_differ_little_from_their_float_twins)
+START_TEST(drawn_networks_differ_little_from_their_floats)
 {
 	double difference = 0, size = 0;
 	struct rng r;
 
 	rng_init(&r, 36, RNG_TEST, 0);
-	for (int i = 0; i < 200; i++) {
-		const struct net_spec s = draw_spec(&r);
+	for (int i = 0; i < 300; i++) {
+		struct net_spec s = draw_spec(&r);
 		double own_difference = 0, own_size = 0;
 		struct twins t;
 
+		if (s.classes && net_feeds_back(&s))
+			s.horizon = 1;   /* a close call of the first class would change all that follows */
 		twins_init(&t, &s, 8, &r);
+		run_mixed(t.model, t.w, &t.q, &r);
+		run_mixed(t.model_int8, t.w, &t.q_int8, &r);
+		check_guards(&s, &t.q_int8);
 		add_squares(&t, &own_difference, &own_size);
 		ck_assert(own_difference > 0);
-		ck_assert(own_difference <= pow(0.02, 2) * own_size);
+		ck_assert(own_difference <= pow(WORST_DIFFERENCE, 2) * own_size);
 		difference += own_difference;
 		size += own_size;
 		twins_fini(&t);
 	}
-	ck_assert(difference <= pow(0.005, 2) * size);
+	ck_assert(difference <= pow(DIFFERENCE, 2) * size);
 }
 END_TEST
 
@@ -404,18 +387,14 @@ START_TEST(company_does_not_change_a_bit)
 	struct rng r;
 
 	rng_init(&r, 37, RNG_TEST, 0);
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < 100; i++) {
 		const struct net_spec s = draw_spec(&r);
 		struct twins t;
 
-		twins_init(&t, &s, MAX_ROWS, &r);
-		float *y = must_alloc(t.rows * t.y_size * sizeof *y);
-		answers(&t, t.quantised, 1, t.y);
-		for (int together = 2; together <= MAX_ROWS; together = together * 2 + 1) {
-			answers(&t, t.quantised, together, y);
-			ck_assert_int_eq(memcmp(y, t.y, t.rows * t.y_size * sizeof *y), 0);
-		}
-		free(y);
+		twins_init(&t, &s, 100, &r);
+		run_alone(t.model_int8, t.w, &t.q);
+		run_mixed(t.model_int8, t.w, &t.q_int8, &r);
+		check_same_bits(&t.q, &t.q_int8);
 		twins_fini(&t);
 	}
 }
@@ -427,46 +406,45 @@ START_TEST(both_fused_levels_give_the_same_bits)
 	struct rng r;
 
 	rng_init(&r, 38, RNG_TEST, 0);
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < 100; i++) {
 		const struct net_spec s = draw_spec(&r);
 		struct twins t;
 
-		twins_init(&t, &s, 12, &r);
-		float *y = must_alloc(t.rows * t.y_size * sizeof *y);
+		twins_init(&t, &s, 20, &r);
 		struct infer_model *narrow = test_model_int8(&t.n, kernels_find("avx2"));
 		ck_assert_int_eq(infer_ws_reserve(t.w, narrow, MAX_T, NULL), ERR_OK);
-		answers(&t, t.quantised, MAX_ROWS, t.y);
-		answers(&t, narrow, MAX_ROWS, y);
-		ck_assert_int_eq(memcmp(y, t.y, t.rows * t.y_size * sizeof *y), 0);
+		run_mixed(narrow, t.w, &t.q, &r);
+		run_mixed(t.model_int8, t.w, &t.q_int8, &r);
+		check_same_bits(&t.q, &t.q_int8);
 		infer_model_free(narrow);
-		free(y);
 		twins_fini(&t);
 	}
 }
 END_TEST
 
-/* One number of one row is not finite: the answer to that row is not, and its neighbours do not change. */
+/* One number of one row is not finite: nothing of that row's answer is, and its neighbours do not change. */
 START_TEST(a_row_that_is_not_finite_stays_alone)
 {
+	static const float wrong[] = { NAN, INFINITY, -INFINITY };
 	struct rng r;
 
 	rng_init(&r, 39, RNG_TEST, 0);
-	for (int i = 0; i < 60; i++) {
-		struct net_spec s = draw_spec(&r);
+	for (int i = 0; i < 100; i++) {
+		const struct net_spec s = draw_spec(&r);
 		struct twins t;
 
-		if (s.vocabulary || net_answers_steps(&s))
-			continue;   /* tokens are whole numbers; of an answer a step, the steps before may be finite */
+		if (s.vocabulary || s.decoder == DECODER_TOKEN || s.decoder == DECODER_SEGMENT)
+			continue;   /* a token is a whole number; the others' answers depend on a part of their row only */
 		twins_init(&t, &s, 10, &r);
-		float *y = must_alloc(t.rows * t.y_size * sizeof *y);
-		const int victim = draw_int(&r, 0, t.rows - 1);
-		answers(&t, t.quantised, MAX_ROWS, t.y);
-		t.x[victim * t.x_size + draw_int(&r, 0, t.seq[victim].T * s.inputs - 1)] = i % 2 ? NAN : INFINITY;
-		answers(&t, t.quantised, MAX_ROWS, y);
-		for (int row = 0; row < t.rows; row++)
-			for (size_t o = row * t.y_size; o < (row + 1) * t.y_size; o++)
-				ck_assert(row == victim ? !isfinite(y[o]) : y[o] == t.y[o]);
-		free(y);
+		const int victim = draw_int(&r, 0, t.q.n - 1);
+		run_mixed(t.model_int8, t.w, &t.q, &r);
+		t.q.x[victim * t.q.x_size + draw_int(&r, 0, t.q.seq[victim].T * s.inputs - 1)] = wrong[i % 3];
+		run_mixed(t.model_int8, t.w, &t.q_int8, &r);
+		for (int row = 0; row < t.q.n; row++)
+			for (size_t o = 0; o < (size_t)net_steps(&s, t.q.seq[row].T) * net_outputs(&s); o++) {
+				const float clean = t.q.seq[row].y[o], hurt = t.q_int8.seq[row].y[o];
+				ck_assert(row == victim ? !isfinite(hurt) : hurt == clean);
+			}
 		twins_fini(&t);
 	}
 }
@@ -507,7 +485,7 @@ int main(int argc, char **argv)
 	tcase_add_test(t, zeros_and_giants);
 	tcase_add_test(t, what_is_not_finite_shows);
 	tcase_add_loop_test(t, cells_of_exact_numbers_are_the_equations, 0, CELLS);
-	tcase_add_test(t, drawn_networks_differ_little_from_their_float_twins);
+	tcase_add_test(t, drawn_networks_differ_little_from_their_floats);
 	tcase_add_test(t, company_does_not_change_a_bit);
 	if (argc > 1 && !strcmp(argv[1], "avx512"))
 		tcase_add_test(t, both_fused_levels_give_the_same_bits);
