@@ -83,19 +83,9 @@ static enum err fail_line(struct csv_reader *r, enum err code, size_t line, cons
 	return code;
 }
 
-/* Bytes of s that a message shows: whole characters. */
-static int shown(const char *s, size_t len)
-{
-	size_t n = 0, next;
-
-	while (n < len && (next = utf8_length(s + n, len - n)) > 0 && n + next <= FOUND_SHOWN)
-		n += next;
-	return (int)n;
-}
-
 static enum err fail_expected(struct csv_reader *r, const char *expected, const char *s, size_t len)
 {
-	int n = shown(s, len);
+	int n = (int)utf8_prefix(s, len, FOUND_SHOWN);
 
 	return fail_field(r, ERR_INVALID, "expected %s, found \"%.*s%s\"", expected, n, s, (size_t)n < len ? "…" : "");
 }
