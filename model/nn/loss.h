@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-enum loss_type { LOSS_MSE, LOSS_MAE, LOSS_HUBER, LOSS_PINBALL };
+enum loss_type { LOSS_MSE, LOSS_MAE, LOSS_HUBER, LOSS_PINBALL, LOSS_CROSS_ENTROPY };
 
 struct loss {
 	enum loss_type type;
