@@ -4,12 +4,10 @@
 
 enum kind { BLANK, SIGN, LETTER };
 
-/* Characters that are no letters, by code point and rising; all others are. Controls, signs and blanks of ASCII and
- * Latin-1, then general punctuation to arrows and boxes, CJK punctuation, and what only formats or looks like a sign. */
+/* Characters past ASCII that are no letters, by code point and rising; all others are. Latin-1's signs, then general
+ * punctuation to arrows and boxes, CJK punctuation, and what only formats or looks like a sign. */
 static const struct { unsigned first, last; enum kind kind; } ranges[] = {
-	{ 0x00, 0x08, SIGN },     { 0x09, 0x0D, BLANK },    { 0x0E, 0x1F, SIGN },     { 0x20, 0x20, BLANK },
-	{ 0x21, 0x2F, SIGN },     { 0x3A, 0x40, SIGN },     { 0x5B, 0x60, SIGN },     { 0x7B, 0x84, SIGN },
-	{ 0x85, 0x85, BLANK },    { 0x86, 0x9F, SIGN },     { 0xA0, 0xA0, BLANK },    { 0xA1, 0xA9, SIGN },
+	{ 0x80, 0x84, SIGN },     { 0x85, 0x85, BLANK },    { 0x86, 0x9F, SIGN },     { 0xA0, 0xA0, BLANK },    { 0xA1, 0xA9, SIGN },
 	{ 0xAB, 0xB4, SIGN },     { 0xB6, 0xB9, SIGN },     { 0xBB, 0xBF, SIGN },     { 0xD7, 0xD7, SIGN },
 	{ 0xF7, 0xF7, SIGN },     { 0x1680, 0x1680, BLANK }, { 0x2000, 0x200A, BLANK }, { 0x200B, 0x2027, SIGN },
 	{ 0x2028, 0x2029, BLANK }, { 0x202A, 0x202E, SIGN }, { 0x202F, 0x202F, BLANK }, { 0x2030, 0x205E, SIGN },
@@ -19,8 +17,19 @@ static const struct { unsigned first, last; enum kind kind; } ranges[] = {
 	{ 0xFF5B, 0xFF65, SIGN }, { 0xFFE0, 0xFFFF, SIGN }, { 0x1F000, 0x1FAFF, SIGN },
 };
 
+static enum kind ascii_kind(unsigned point)
+{
+	unsigned lower = point | 0x20;
+
+	if ((lower >= 'a' && lower <= 'z') || (point >= '0' && point <= '9'))
+		return LETTER;
+	return point == ' ' || (point >= '\t' && point <= '\r') ? BLANK : SIGN;
+}
+
 static enum kind kind_of(unsigned point)
 {
+	if (point < 0x80)
+		return ascii_kind(point);
 	size_t low = 0, high = sizeof ranges / sizeof ranges[0];
 
 	while (low < high) {
@@ -88,4 +97,15 @@ size_t token_next(enum token_unit unit, const char *s, size_t len, size_t *skip)
 	if (len == 0 || unit == TOKEN_LABEL)
 		return len;
 	return unit == TOKEN_WORD ? next_word(s, len, skip) : utf8_length(s, len);
+}
+
+size_t token_count(enum token_unit unit, const char *s, size_t len)
+{
+	size_t n = 0, size, skip;
+
+	for (; (size = token_next(unit, s, len, &skip)) > 0; n++) {
+		s += skip + size;
+		len -= skip + size;
+	}
+	return n;
 }

@@ -16,5 +16,7 @@ enum token_unit { TOKEN_CHARACTER, TOKEN_WORD, TOKEN_LABEL };
 
 /** The next token of s (valid UTF-8): it begins *skip bytes on and has so many bytes; 0 when there is none. */
 size_t token_next(enum token_unit unit, const char *s, size_t len, size_t *skip);
+/** How many tokens s (valid UTF-8) has. */
+size_t token_count(enum token_unit unit, const char *s, size_t len);
 
 #endif
