@@ -1,23 +1,11 @@
 #include "probe.h"
 
-#include "model/base/rng.h"
 #include "support.h"
 
 #include <stdlib.h>
 
 #define STEP      1e-5
 #define TOLERANCE 1e-7    /* times 1 + |gradient| */
-
-/* Whole numbers low … high - 1. */
-static real *random_tokens(size_t n, int low, int high, uint32_t substream)
-{
-	struct rng r;
-	real *p = reals(n);
-	rng_init(&r, 12, RNG_TEST, substream);
-	for (size_t i = 0; i < n; i++)
-		p[i] = low + (int)rng_below(&r, (uint64_t)(high - low));
-	return p;
-}
 
 /* A variance is positive. */
 static void make_statistics(struct probe *p)
