@@ -114,8 +114,7 @@ void anomaly_render(const struct anomaly_answer *a, struct strbuf *out)
 	write_scores(a, out);
 	strbuf_adds(out, ",\"flags\":[");
 	for (size_t i = 0; i < a->flags; i++) {
-		if (i)
-			strbuf_addc(out, ',');
+		json_comma(out, (int)i);
 		write_flag(a, i, out);
 	}
 	strbuf_adds(out, "]}");

@@ -186,12 +186,6 @@ enum err translate_body_parse(const char *text, size_t len, struct arena *a, str
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
 
-static void comma(struct strbuf *out, int i)
-{
-	if (i)
-		strbuf_addc(out, ',');
-}
-
 static const struct text_job *job_at(const struct text_answer *a, int i)
 {
 	return (const struct text_job *)((const char *)a->job + (size_t)i * a->stride);
@@ -260,7 +254,7 @@ static void write_classified(const struct text_answer *a, const struct text_job 
 	strbuf_adds(out, ",\"probabilities\":{");
 	for (int i = 0; i < top && i < n; i++) {
 		k = next_label(j->probability, n, k);
-		comma(out, i);
+		json_comma(out, i);
 		json_write_string(out, vocabulary_token(labels, k));
 		strbuf_addc(out, ':');
 		number_write_float(out, j->probability[k]);
@@ -276,7 +270,7 @@ void classify_render(const struct text_answer *a, int top, struct strbuf *out)
 	write_head(a, out);
 	strbuf_adds(out, ",\"outputs\":[");
 	for (int i = 0; i < a->jobs; i++) {
-		comma(out, i);
+		json_comma(out, i);
 		write_classified(a, job_at(a, i), top, out);
 	}
 	strbuf_adds(out, "]}");
@@ -309,7 +303,7 @@ static void write_attention(const struct text_answer *a, const struct text_job *
 	for (int h = 0; h < j->tokens_out; h++) {
 		strbuf_adds(out, h ? ",[" : "[");
 		for (int t = 0; t < window; t++) {
-			comma(out, t);
+			json_comma(out, t);
 			number_write_float(out, j->attention[(size_t)h * (size_t)window + (size_t)t]);
 		}
 		strbuf_addc(out, ']');
@@ -335,7 +329,7 @@ void translate_render(const struct text_answer *a, struct strbuf *out)
 	write_head(a, out);
 	strbuf_adds(out, ",\"outputs\":[");
 	for (int i = 0; i < a->jobs; i++) {
-		comma(out, i);
+		json_comma(out, i);
 		write_translated(a, job_at(a, i), out);
 	}
 	strbuf_adds(out, "]}");
