@@ -292,11 +292,15 @@ static void write_tokens(enum token_unit unit, const char *s, size_t len, size_t
 	strbuf_addc(out, ']');
 }
 
+/* A row an output token, a column an input token that was read; of a text without tokens the boundary was, as "". */
 static void write_attention(const struct text_answer *a, const struct text_job *j, struct strbuf *out)
 {
-	int window = j->tokens_in < a->of->max_steps ? j->tokens_in : a->of->max_steps;
+	int read = j->tokens_in < a->of->max_steps ? j->tokens_in : a->of->max_steps, window = read ? read : 1;
 	json_member(out, "input_tokens");
-	write_tokens(vocabulary_unit(a->of->source), j->text, j->len, (size_t)(j->tokens_in - window), out);
+	if (read)
+		write_tokens(vocabulary_unit(a->of->source), j->text, j->len, (size_t)(j->tokens_in - read), out);
+	else
+		strbuf_adds(out, "[\"\"]");
 	json_member(out, "output_tokens");
 	write_tokens(vocabulary_unit(a->of->target), j->out->s, j->out->len, 0, out);
 	strbuf_adds(out, ",\"attention\":[");
