@@ -28,6 +28,7 @@
  * would leave one for the weights, and the sums spill (156 us for an LSTM's layer that takes 134 with two). */
 #define MAX_ROWS        (VEC_ACCUMULATORS / 3)
 #define MAX_ROWS_OF_4   (VEC_ACCUMULATORS >= 24 ? 6 : 2)
+#define MAX_ROWS_INT8   (VEC_ACCUMULATORS >= 24 ? 8 : 3)
 /* Two, though one row could have more: a layer of 64 units is then two tiles at the
  * widest level, and a backward step finds the last tile's weights still in the cache. */
 #define MAX_PANELS 2
@@ -335,9 +336,9 @@ INLINE void panels(const enum kind kind, const int R, const int G, const bool in
 }
 
 /* All rows, the tallest tile first. */
-INLINE void sweep_as(const enum kind kind, const int G, const bool int8, const struct call *a)
+INLINE void sweep(const enum kind kind, const int G, const bool int8, const struct call *a)
 {
-	const int tallest = G == 4 ? MAX_ROWS_OF_4 : MAX_ROWS, room = int8 ? INT8_ROOM / int8_row(a->in, a->hid) : tallest;
+	const int tallest = G == 4 ? MAX_ROWS_OF_4 : int8 ? MAX_ROWS_INT8 : MAX_ROWS, room = int8 ? INT8_ROOM / int8_row(a->in, a->hid) : tallest;
 
 	for (int row = 0, rows; row < a->s.rows; row += rows) {
 		rows = a->s.rows - row;
@@ -360,61 +361,68 @@ INLINE void sweep_as(const enum kind kind, const int G, const bool int8, const s
 	}
 }
 
-INLINE void sweep(const enum kind kind, const int G, const struct call *a)
+INLINE void run_linear(const bool int8, const struct pack *p, int rows, const float *x, size_t x_stride, float *out,
+                       size_t out_stride)
 {
-	if (a->p->q)
-		sweep_as(kind, G, true, a);
-	else
-		sweep_as(kind, G, false, a);
+	const struct cell_step s = { .rows = rows, .x = x, .x_stride = x_stride, .out = out, .out_stride = out_stride };
+
+	sweep(LINEAR, 1, int8, &(struct call){ .p = p, .in = p->k, .s = s });
+}
+
+INLINE void run_cell(const enum cell_form form, const bool int8, const struct cell *c, const struct cell_step *s)
+{
+	struct call a = { .p = &c->gates, .in = c->in, .hid = c->hid, .s = *s };
+
+	switch (form) {
+	case FORM_GRU_RESET_AFTER:
+		sweep(GRU_RESET_AFTER, 3, int8, &a);
+		break;
+	case FORM_GRU_RESET_BEFORE:
+		sweep(GRU_GATES, 2, int8, &a);
+		a.p = &c->candidate;
+		sweep(GRU_CANDIDATE, 1, int8, &a);
+		break;
+	case FORM_LSTM:
+		sweep(LSTM, 4, int8, &a);
+		break;
+	case FORM_RNN_TANH:
+		sweep(RNN_TANH, 1, int8, &a);
+		break;
+	case FORM_RNN_RELU:
+		sweep(RNN_RELU, 1, int8, &a);
+		break;
+	case FORM_COUNT:
+		break;
+	}
+}
+
+/* Floats and quantised are functions of their own: together they are more than the compiler allocates registers for
+ * with care, and the sums spill (twice the time of an LSTM's layer). */
+#define OUTLINE static __attribute__((noinline)) void
+#define CELL(name, form) \
+	OUTLINE name##_float(const struct cell *c, const struct cell_step *s) { run_cell(form, false, c, s); } \
+	OUTLINE name##_int8(const struct cell *c, const struct cell_step *s) { run_cell(form, true, c, s); } \
+	static void name(const struct cell *c, const struct cell_step *s) { (c->gates.q ? name##_int8 : name##_float)(c, s); }
+
+CELL(gru_reset_after, FORM_GRU_RESET_AFTER)
+CELL(gru_reset_before, FORM_GRU_RESET_BEFORE)
+CELL(lstm, FORM_LSTM)
+CELL(rnn_tanh, FORM_RNN_TANH)
+CELL(rnn_relu, FORM_RNN_RELU)
+
+OUTLINE linear_float(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride)
+{
+	run_linear(false, p, rows, x, x_stride, out, out_stride);
+}
+
+OUTLINE linear_int8(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride)
+{
+	run_linear(true, p, rows, x, x_stride, out, out_stride);
 }
 
 static void linear(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride)
 {
-	const struct cell_step s = { .rows = rows, .x = x, .x_stride = x_stride, .out = out, .out_stride = out_stride };
-
-	sweep(LINEAR, 1, &(struct call){ .p = p, .in = p->k, .s = s });
-}
-
-static struct call cell_call(const struct cell *c, const struct cell_step *s)
-{
-	return (struct call){ .p = &c->gates, .in = c->in, .hid = c->hid, .s = *s };
-}
-
-static void gru_reset_after(const struct cell *c, const struct cell_step *s)
-{
-	const struct call a = cell_call(c, s);
-
-	sweep(GRU_RESET_AFTER, 3, &a);
-}
-
-static void gru_reset_before(const struct cell *c, const struct cell_step *s)
-{
-	struct call a = cell_call(c, s);
-
-	sweep(GRU_GATES, 2, &a);
-	a.p = &c->candidate;
-	sweep(GRU_CANDIDATE, 1, &a);
-}
-
-static void lstm(const struct cell *c, const struct cell_step *s)
-{
-	const struct call a = cell_call(c, s);
-
-	sweep(LSTM, 4, &a);
-}
-
-static void rnn_tanh(const struct cell *c, const struct cell_step *s)
-{
-	const struct call a = cell_call(c, s);
-
-	sweep(RNN_TANH, 1, &a);
-}
-
-static void rnn_relu(const struct cell *c, const struct cell_step *s)
-{
-	const struct call a = cell_call(c, s);
-
-	sweep(RNN_RELU, 1, &a);
+	(p->q ? linear_int8 : linear_float)(p, rows, x, x_stride, out, out_stride);
 }
 
 /* v . tanh(q + k) in units of log2: with -2 log2(e) folded into q and k and
