@@ -25,7 +25,8 @@
 #endif
 
 /* Tiles are as tall as three gates allow, those of four gates lower: where there are 16 registers, three rows
- * would leave one for the weights, and the sums spill (156 us for an LSTM's layer that takes 134 with two). */
+ * would leave one for the weights, and the sums spill (156 us for an LSTM's layer that takes 134 with two). So
+ * do quantised sums, whose products need a register of their own before they are added. */
 #define MAX_ROWS        (VEC_ACCUMULATORS / 3)
 #define MAX_ROWS_OF_4   (VEC_ACCUMULATORS >= 24 ? 6 : 2)
 #define MAX_ROWS_INT8   (VEC_ACCUMULATORS >= 24 ? 8 : 3)
@@ -338,7 +339,8 @@ INLINE void panels(const enum kind kind, const int R, const int G, const bool in
 /* All rows, the tallest tile first. */
 INLINE void sweep(const enum kind kind, const int G, const bool int8, const struct call *a)
 {
-	const int tallest = G == 4 ? MAX_ROWS_OF_4 : int8 ? MAX_ROWS_INT8 : MAX_ROWS, room = int8 ? INT8_ROOM / int8_row(a->in, a->hid) : tallest;
+	const int tallest = G == 4 ? MAX_ROWS_OF_4 : int8 ? MAX_ROWS_INT8 : MAX_ROWS;
+	const int room = int8 ? INT8_ROOM / int8_row(a->in, a->hid) : tallest;
 
 	for (int row = 0, rows; row < a->s.rows; row += rows) {
 		rows = a->s.rows - row;
