@@ -313,7 +313,7 @@ START_TEST(a_teacher_who_says_the_same_changes_nothing)
 }
 END_TEST
 
-/* Another value at one step of one sequence is read by the step behind it, and by no step before nor sequence beside. */
+/* Another value at one step of one sequence is read by the step behind it, by no step before nor sequence beside. */
 START_TEST(a_teacher_is_read_a_step_later)
 {
 	enum { STEP = 2, ROW = 1 };

@@ -1,5 +1,6 @@
-/* test_gradients_decoders.c - gradients of the decoders that do not stand in test_gradients.c: reconstruct, segment, and
- * attention with classes or a teacher. Compositions are drawn; what shapes a network goes round with their number. */
+/* test_gradients_decoders.c - gradients of the decoders that do not stand in test_gradients.c: reconstruct, segment,
+ * and attention with classes or a teacher. Compositions are drawn; what shapes a network goes round with their
+ * number. */
 #include "model/base/rng.h"
 #include "probe.h"
 #include "support.h"
