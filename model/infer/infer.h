@@ -21,9 +21,10 @@ struct infer_sequence {
 	const float *x;      /* [T][inputs] standardised; with a vocabulary tokens' numbers, each below it */
 	int T;               /* 1 … */
 	float *y;            /* [net_steps(T)][net_outputs()] written; classes' scores are not normalised */
-	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention; the pool's are every step's */
-	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each layer's c. Not used
-	 * with the segment decoder, whose channels have a state each. */
+	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention; the pool's are
+	                      * every step's */
+	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each
+	 * layer's c. Not used with the segment decoder, whose channels have a state each. */
 	const float *start;  /* NULL: zeros */
 	float *final;        /* written, or NULL; as they stand before the batch norm */
 };
@@ -51,7 +52,8 @@ void infer_run(const struct infer_model *m, struct infer_ws *w, const struct inf
 
 /* What the attention decoder says with classes. */
 struct infer_answer {
-	int n;               /* 0 … max_steps: the classes before the first NET_BOUNDARY, which may be lacking when max_steps end it */
+	int n;               /* 0 … max_steps: the classes before the first NET_BOUNDARY, which is lacking where
+	                      * max_steps ended it */
 	int32_t *token;      /* [max_steps] written; NET_BOUNDARY from the n-th on */
 	float *attention;    /* [max_steps][T] written, zeros behind the boundary's step; or NULL in all answers */
 	double log_probability;   /* of all of it, the boundary too */
