@@ -57,6 +57,18 @@ static void sharpen(struct test_network *n)
 		n->params[t->offset + i] *= 4;
 }
 
+/* Every second class has always the score of the one before it. */
+static void pair_classes(struct test_network *n)
+{
+	for (int i = n->table.n - 2; i < n->table.n; i++) {   /* output.weight, output.bias */
+		const struct tensor *t = &n->table.tensor[i];
+		const size_t row = t->count / t->shape[0];
+		float *p = n->params + t->offset;
+		for (size_t c = 1; c < t->shape[0]; c += 2)
+			memcpy(p + c * row, p + (c - 1) * row, row * sizeof *p);
+	}
+}
+
 static double log_softmax(const double *score, int classes, int class)
 {
 	double sum = 0;
@@ -85,6 +97,8 @@ START_TEST(greedy_is_the_chain_of_infer_run)
 
 		test_network_init(&n, &s, &r);
 		sharpen(&n);
+		if (i % 2)
+			pair_classes(&n);
 		struct infer_model *m = test_model(&n, level);
 		struct infer_ws *w = test_workspace(m, MAX_ROWS, MAX_T);
 		sequences_init(&q, &s, 5, MAX_T, &r);
@@ -107,7 +121,8 @@ START_TEST(greedy_is_the_chain_of_infer_run)
 			} while (said != NET_BOUNDARY && step < MAX_STEPS);
 			ck_assert_int_eq(length_of(&a.answer[0], MAX_STEPS), step);
 			ck_assert(fabs(a.answer[0].log_probability - log_probability) <= 1e-6);
-			ck_assert_int_eq(memcmp(a.attention[0], seq->attention, (size_t)step * seq->T * sizeof(float)), 0);
+			ck_assert_int_eq(memcmp(a.attention[0], seq->attention, (size_t)step * seq->T * sizeof(float)),
+			                 0);
 			for (int rest = step; rest < MAX_STEPS; rest++)
 				ck_assert_int_eq(a.token[0][rest], NET_BOUNDARY);
 			for (int at = step * seq->T; at < MAX_STEPS * seq->T; at++)
@@ -150,7 +165,8 @@ START_TEST(a_wide_beam_finds_everything)
 			sum += exp(a.answer[k].log_probability);
 			ck_assert(k == 0 || a.answer[k].log_probability <= a.answer[k - 1].log_probability);
 			for (int other = 0; other < k; other++)
-				ck_assert_int_ne(memcmp(a.token[k], a.token[other], cases[i].max_steps * sizeof(int32_t)), 0);
+				ck_assert_int_ne(memcmp(a.token[k], a.token[other],
+				                        cases[i].max_steps * sizeof(int32_t)), 0);
 		}
 		ck_assert(fabs(sum - 1) <= 1e-5);
 		sequences_fini(&q);
@@ -166,7 +182,7 @@ struct plain {
 	int32_t said[MAX_STEPS];
 	int length;
 	bool ended;
-	double log_probability, merit, *attention;
+	double log_probability, merit;
 };
 
 static int by_merit(const void *a, const void *b)
@@ -176,19 +192,17 @@ static int by_merit(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-/* Scores of the step behind what the hypothesis said. */
-static void plain_scores(const struct test_network *n, const struct infer_sequence *seq, const struct plain *p,
-                         double *score)
+/* Scores of the step behind what the hypothesis said, and attention [MAX_STEPS][T]. */
+static void plain_run(const struct test_network *n, const struct infer_sequence *seq, const struct plain *p,
+                      double *score, double *attention)
 {
-	const struct net_spec *s = &n->spec;
+	const size_t classes = (size_t)n->spec.classes;
 	struct reference_answer a = {
-		.y = must_alloc((size_t)s->horizon * s->classes * sizeof *a.y),
-		.attention = must_alloc((size_t)s->horizon * seq->T * sizeof *a.attention), .said = p->said,
+		.y = must_alloc((MAX_STEPS + 1) * classes * sizeof *a.y), .attention = attention, .said = p->said,
 	};
 
 	reference_network(n, seq, &a);
-	memcpy(score, a.y + (size_t)p->length * s->classes, (size_t)s->classes * sizeof *score);
-	free(a.attention);
+	memcpy(score, a.y + p->length * classes, classes * sizeof *score);
 	free(a.y);
 }
 
@@ -205,12 +219,12 @@ static bool plain_search(const struct test_network *n, const struct infer_sequen
 	for (int step = 0; step < max_steps; step++) {
 		int candidates = 0;
 		for (int i = 0; i < *found; i++) {
-			double score[30];
+			double score[30], attention[MAX_STEPS * MAX_T];
 			if (best[i].ended) {
 				next[candidates++] = best[i];
 				continue;
 			}
-			plain_scores(n, seq, &best[i], score);
+			plain_run(n, seq, &best[i], score, attention);
 			for (int c = 0; c < classes; c++) {
 				struct plain *child = &next[candidates++];
 				*child = best[i];
@@ -228,6 +242,20 @@ static bool plain_search(const struct test_network *n, const struct infer_sequen
 	}
 	free(next);
 	return clear;
+}
+
+static void check_answer(const struct test_network *n, const struct infer_sequence *seq, int max_steps,
+                         const struct infer_answer *got, const struct plain *want)
+{
+	double score[30], attention[MAX_STEPS * MAX_T];
+
+	ck_assert_int_eq(got->n, want->length - want->ended);
+	ck_assert_int_eq(memcmp(got->token, want->said, (size_t)max_steps * sizeof *got->token), 0);
+	ck_assert(fabs(got->log_probability - want->log_probability) <=
+	          2 * TOLERANCE * want->length * fmax(1, -want->log_probability));
+	plain_run(n, seq, want, score, attention);
+	for (int i = 0; i < max_steps * seq->T; i++)
+		ck_assert(fabs(got->attention[i] - (i < want->length * seq->T ? attention[i] : 0)) <= TOLERANCE);
 }
 
 START_TEST(any_beam_finds_what_a_plain_search_finds)
@@ -256,13 +284,8 @@ START_TEST(any_beam_finds_what_a_plain_search_finds)
 		if (plain_search(&n, q.seq, width, max_steps, penalty, want, &found)) {
 			compared++;
 			ck_assert_int_eq(a.n, found);
-			for (int k = 0; k < found; k++) {
-				const struct infer_answer *got = &a.answer[k];
-				ck_assert_int_eq(got->n, want[k].length - want[k].ended);
-				ck_assert_int_eq(memcmp(got->token, want[k].said, max_steps * sizeof(int32_t)), 0);
-				ck_assert(fabs(got->log_probability - want[k].log_probability) <=
-				          2 * TOLERANCE * want[k].length * fmax(1, -want[k].log_probability));
-			}
+			for (int k = 0; k < found; k++)
+				check_answer(&n, q.seq, max_steps, &a.answer[k], &want[k]);
 		}
 		sequences_fini(&q);
 		infer_ws_free(w);
