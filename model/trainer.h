@@ -36,7 +36,7 @@ void trainer_ws_free(struct trainer_ws *w);
 
 struct trainer_plan {   /* fixed at trainer_new */
 	int epochs, steps;          /* steps an epoch */
-	size_t train_windows, validation_windows, test_windows, weights, rows, filled_cells;
+	size_t train_examples, validation_examples, test_examples, weights, rows, filled_cells;
 };
 const struct trainer_plan *trainer_plan(const struct trainer *t);
 

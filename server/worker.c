@@ -114,7 +114,7 @@ static void say_epoch(struct worker *w, const struct epoch_report *r, double sec
 	struct progress p = {
 		.epoch = r->epoch, .epochs = plan->epochs, .step = (long)r->epoch * plan->steps,
 		.steps = (long)plan->epochs * plan->steps,
-		.samples_per_second = seconds > 0 ? (double)plan->train_windows / seconds : 0,
+		.samples_per_second = seconds > 0 ? (double)plan->train_examples / seconds : 0,
 		.eta_s = (double)(monotonic_ns() - w->started_ns) / 1e9 / done * to_do,
 	};
 	progress_render(&p, &progress);
@@ -128,7 +128,7 @@ static void say_epoch(struct worker *w, const struct epoch_report *r, double sec
 	                 r->rolled_back ? ", rolled back" : "");
 	wire_bytes(&out, message, (size_t)n);
 	wire_f64(&out, seconds);
-	wire_u64(&out, plan->train_windows);
+	wire_u64(&out, plan->train_examples);
 	strbuf_fini(&progress);
 	say(w, WIRE_EPOCH, &out);
 }
