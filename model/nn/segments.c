@@ -90,13 +90,17 @@ static size_t outputs(const struct segments *g, const struct segments_tape *tape
 	return (size_t)tape->packing.rows * (size_t)g->map.out;
 }
 
-void segments_forward(const struct segments *g, const real *params, const struct packing *p, const real *x,
-                      struct segments_tape *tape)
+void segments_open(const struct segments *g, const struct packing *p, struct segments_tape *tape)
 {
 	for (int b = 0; b < p->B; b++)
 		for (int c = 0; c < g->channels; c++)
 			tape->lengths[b * g->channels + c] = segments_of(g, p->lengths[b]);
 	packing_fill(&tape->packing, tape->lengths);
+}
+
+void segments_forward(const struct segments *g, const real *params, const struct packing *p, const real *x,
+                      struct segments_tape *tape)
+{
 	for (int b = 0; b < p->B; b++)
 		for (int c = 0; c < g->channels; c++)
 			cut_channel(g, p, b, c, x, tape);

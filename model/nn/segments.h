@@ -33,7 +33,10 @@ struct segments_tape {
 struct segments segments_at(const struct net_spec *s, const struct tensor_table *t);
 void segments_tape_take(struct segments_tape *t, const struct segments *g, int T, int B, struct scratch *s);
 
-/** x [rows of p][channels]. tape->packing, tape->last and tape->y are written. */
+/** Fill tape->packing from the caller's: before forward, and before backward again. */
+void segments_open(const struct segments *g, const struct packing *p, struct segments_tape *tape);
+
+/** x [rows of p][channels]. tape->last and tape->y are written. */
 void segments_forward(const struct segments *g, const real *params, const struct packing *p, const real *x,
                       struct segments_tape *tape);
 /**
