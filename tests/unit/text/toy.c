@@ -65,25 +65,50 @@ static float *draw_params(const struct net_spec *net, uint64_t seed)
 	return params;
 }
 
-void toy_init(struct toy *t, const struct net_spec *net, enum token_unit unit, uint64_t seed)
+static struct vocabulary *toy_target(const struct toy *t)
 {
-	struct vocabulary *source = toy_vocabulary(unit, toy_corpus[unit]), *target = NULL;
-	struct error e = { 0 };
 	enum text_task task = TEXT_GENERATE;
 
-	*t = (struct toy){ .net = *net };
+	ck_assert(text_task_of(&t->net, &task));
+	if (task == TEXT_GENERATE)
+		return NULL;
+	return task == TEXT_CLASSIFY ? toy_labels() : toy_vocabulary(t->unit, "abcab 12");
+}
+
+void toy_load(struct toy *t)
+{
+	struct vocabulary *source = toy_vocabulary(t->unit, toy_corpus[t->unit]), *target = toy_target(t);
+	struct error e = { 0 };
+
+	text_model_free(t->model);
+	ck_assert_msg(text_model_new(&t->net, t->params, NULL, source, target, TOY_STEPS, &t->model, &e) == ERR_OK, "%s", e.what);
+}
+
+void toy_init(struct toy *t, const struct net_spec *net, enum token_unit unit, uint64_t seed)
+{
+	struct vocabulary *source = toy_vocabulary(unit, toy_corpus[unit]), *target;
+
+	*t = (struct toy){ .net = *net, .unit = unit };
 	t->net.attention = net_additive(net) ? ATTENTION : 0;
 	t->net.vocabulary = t->net.classes = vocabulary_size(source);
-	ck_assert(text_task_of(&t->net, &task));
-	if (task == TEXT_CLASSIFY)
-		target = toy_labels();
-	if (task == TEXT_TRANSLATE)
-		target = toy_vocabulary(unit, "abcab 12");
+	target = toy_target(t);
 	if (target)
 		t->net.classes = vocabulary_size(target);
+	vocabulary_free(source);
+	vocabulary_free(target);
 	t->params = draw_params(&t->net, seed);
-	ck_assert_msg(text_model_new(&t->net, t->params, NULL, source, target, TOY_STEPS, &t->model, &e) == ERR_OK, "%s", e.what);
-	ck_assert_int_eq(t->model->task, task);
+	toy_load(t);
+}
+
+float *toy_tensor(struct toy *t, const char *name, size_t *count)
+{
+	struct tensor_table table;
+
+	net_tensors(&t->net, &table);
+	const struct tensor *tensor = tensor_find(&table, name);
+	ck_assert_ptr_nonnull(tensor);
+	*count = tensor->count;
+	return t->params + tensor->offset;
 }
 
 void toy_fini(struct toy *t)

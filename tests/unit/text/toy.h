@@ -8,6 +8,7 @@
 
 struct toy {
 	struct net_spec net;
+	enum token_unit unit;
 	float *params;              /* [net_tensors().count] normal numbers */
 	struct text_model *model;
 };
@@ -21,6 +22,9 @@ struct net_spec toy_net(enum text_task task, enum encoder_type encoder);
 /** net with vocabularies of that unit, of labels where the task wants them, and weights of that seed. */
 void toy_init(struct toy *t, const struct net_spec *net, enum token_unit unit, uint64_t seed);
 void toy_fini(struct toy *t);
+/** The weights of that name, to be changed; then toy_load() makes the model again. */
+float *toy_tensor(struct toy *t, const char *name, size_t *count);
+void toy_load(struct toy *t);
 
 /** The network over T tokens by network_forward(): y [net_steps(T)][classes]; attention [horizon][T] or NULL. */
 void toy_forward(const struct toy *t, const int32_t *token, int T, float *y, float *attention);
