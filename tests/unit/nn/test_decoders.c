@@ -313,7 +313,7 @@ START_TEST(a_teacher_who_says_the_same_changes_nothing)
 }
 END_TEST
 
-/* Another value at one step of one sequence is read by the step behind it, and by no step before nor sequence beside. */
+/* Another value at one step of one sequence is read by the step behind it, by no step before nor sequence beside. */
 START_TEST(a_teacher_is_read_a_step_later)
 {
 	enum { STEP = 2, ROW = 1 };
@@ -404,26 +404,33 @@ START_TEST(the_lowest_of_equal_classes_is_read)
 }
 END_TEST
 
-/* The share of forced steps is the ratio's, and a choice is the same wherever the shard begins. */
+/* Within five standard errors of n independent draws. */
+static bool is_share(int count, int n, double share)
+{
+	return fabs((double)count / n - share) <= 5 * sqrt(share * (1 - share) / n);
+}
+
+/* The share of forced steps is the ratio's, and neither the step before nor the sequence beside tells which. */
 START_TEST(a_ratio_is_a_share)
 {
 	enum { ROWS = 200, STEPS = 50 };
 	static const double ratios[] = { 0, 0.1, 0.5, 0.9, 1 };
 	const real value = 0;
+	const struct dropout_key key = { .seed = 9, .key = 4 };
 	for (size_t i = 0; i < sizeof ratios / sizeof *ratios; i++) {
-		const struct dropout_key whole = { .seed = 9, .key = 4 }, shard = { .seed = 9, .key = 4, .row_base = 7 };
-		struct network_input in = { .teacher = &value, .teacher_ratio = ratios[i], .dropout = &whole };
-		struct network_input cut = in;
-		int forced = 0;
-		cut.dropout = &shard;
+		const struct network_input in = { .teacher = &value, .teacher_ratio = ratios[i], .dropout = &key };
+		int forced = 0, before = 0, beside = 0;
 		for (int b = 0; b < ROWS; b++) {
 			for (int t = 1; t <= STEPS; t++) {
-				forced += teacher_forces(&in, b, t);
-				ck_assert(teacher_forces(&cut, b, t) == teacher_forces(&in, b + 7, t));
+				bool now = teacher_forces(&in, b, t);
+				forced += now;
+				before += now && teacher_forces(&in, b, t + 1);
+				beside += now && teacher_forces(&in, b + 1, t);
 			}
 		}
-		double n = ROWS * STEPS, deviation = sqrt(ratios[i] * (1 - ratios[i]) / n);
-		ck_assert(fabs(forced / n - ratios[i]) <= 5 * deviation);
+		ck_assert(is_share(forced, ROWS * STEPS, ratios[i]));
+		ck_assert(is_share(before, ROWS * STEPS, ratios[i] * ratios[i]));
+		ck_assert(is_share(beside, ROWS * STEPS, ratios[i] * ratios[i]));
 	}
 }
 END_TEST
