@@ -82,7 +82,7 @@ int fixture_publish(struct store *s, const char *name, int hidden, uint64_t seed
 	float *weights = random_weights(tensors.count, seed);
 	ck_ok(forecaster_new(&pipeline, &net, NULL, (struct frequency){ 0 }, weights, NULL, NULL, &forecaster, NULL));
 	strbuf_init(&document, 1 << 20);
-	document_render(forecaster, &recipe, &document);
+	document_render(&(struct trained){ .forecaster = forecaster }, &recipe, &document);
 	ck_assert(strbuf_ok(&document));
 	const struct model_blobs blobs = { .document = document.s, .weights = weights, .n_weights = tensors.count };
 	ck_ok(model_put(s, name, &blobs, NULL, &version, NULL));
