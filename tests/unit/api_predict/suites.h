@@ -9,6 +9,7 @@ Suite *forecast_suite(void);
 Suite *predict_suite(void);
 Suite *job_suite(void);
 Suite *model_suite(void);
+Suite *document_suite(void);
 Suite *weights_suite(void);
 
 #endif
