@@ -93,7 +93,7 @@ INLINE void chain(struct sums *c, const int R, const int S, const int G, int n, 
 
 /* The rows of a tile, and the scales of their inputs and states: see int8.h. */
 struct quantised {
-	int16_t q[INT8_ROOM];
+	_Alignas(64) int16_t q[INT8_ROOM];   /* what crossed lines when it was stored would be loaded late */
 	size_t stride;
 	float scale[PACK_PARTS][MAX_ROWS];
 };
@@ -109,21 +109,11 @@ INLINE const float *state_of(const enum kind kind, const struct call *a, int row
 	return (kind == GRU_CANDIDATE ? a->s.rh : a->s.h) + row * state_stride(kind, a);
 }
 
-/* The first n numbers from x on, n < VF, zeros behind them. */
-INLINE vf load_tail(const float *x, int n)
-{
-	float lane[VF] = { 0 };
-
-	for (int i = 0; i < n; i++)
-		lane[i] = x[i];
-	return vf_load(lane);
-}
-
 /* n numbers as whole multiples of the scale that is returned, whole vectors of them. NaN for what is not finite. */
 static float quantise(const float *x, int n, int16_t *q)
 {
 	const int whole = n - n % VF, limit = int8_limit(n);
-	const vf tail = load_tail(x + whole, n - whole);
+	const vf tail = vf_load_first(x + whole, n - whole);
 	vi most = vf_magnitude(tail);
 	float peak;
 
