@@ -29,7 +29,8 @@
  * do quantised sums, whose products need a register of their own before they are added. */
 #define MAX_ROWS        (VEC_ACCUMULATORS / 3)
 #define MAX_ROWS_OF_4   (VEC_ACCUMULATORS >= 24 ? 6 : 2)
-#define MAX_ROWS_INT8   (VEC_ACCUMULATORS >= 24 ? 8 : 3)
+#define MAX_ROWS_INT8   (VEC_ACCUMULATORS >= 24 ? 8 : VEC_ACCUMULATORS / 4)
+_Static_assert(MAX_ROWS_INT8 <= MAX_ROWS && MAX_ROWS_OF_4 <= MAX_ROWS, "sweep() has a tile for any number of rows");
 /* Two, though one row could have more: a layer of 64 units is then two tiles at the
  * widest level, and a backward step finds the last tile's weights still in the cache. */
 #define MAX_PANELS 2
