@@ -16,6 +16,7 @@
 
 #define POOL 32    /* minibatches */
 #define BLUR 0.25  /* of a length, at most */
+#define SCORES_MAX (2u << 20)   /* of classes for an example: a shard of 16 has 128 MiB of them */
 
 enum err examples_check(const struct recipe *r, const struct frame *f, size_t rows, struct error *e)
 {
@@ -43,6 +44,15 @@ static enum err new_kind(const struct recipe *r, const struct frame *f, struct e
 	}
 }
 
+static enum err check_scores(const struct examples *x, struct error *e)
+{
+	size_t scores = (size_t)x->most.steps * (size_t)x->net.classes;
+	if (scores <= SCORES_MAX)
+		return ERR_OK;
+	return fail(e, ERR_INVALID, "/text/max_vocabulary", "%d steps of %d tokens make %zu scores to train on, the limit is %u",
+		x->most.steps, x->net.classes, scores, SCORES_MAX);
+}
+
 enum err examples_new(const struct recipe *r, const struct frame *f, struct examples **out, struct error *e)
 {
 	struct examples *x = NULL;
@@ -52,6 +62,8 @@ enum err examples_new(const struct recipe *r, const struct frame *f, struct exam
 	x->seed = r->seed;
 	x->batch_size = r->batch_size;
 	rc = net_spec_check(&x->net, e);
+	if (!rc)
+		rc = check_scores(x, e);
 	if (!rc && x->count[SHARE_TRAIN] > UINT32_MAX)   /* an order is 32 bits wide */
 		rc = fail(e, ERR_INVALID, "/dataset", "more than %u examples cannot be trained on", UINT32_MAX);
 	if (rc)

@@ -437,6 +437,18 @@ static struct frame *long_answer(void)
 	return f;
 }
 
+/* 3,000 different words, in a window of 1,000. */
+static struct frame *many_words(void)
+{
+	struct frame *f = new_texts("text", NULL);
+	char word[16];
+	for (int i = 0; i < 3000; i++) {
+		snprintf(word, sizeof word, "w%d", i);
+		add_row(f, word, NULL);
+	}
+	return f;
+}
+
 static const struct {
 	struct frame *(*data)(void);
 	enum preset preset;
@@ -453,7 +465,8 @@ static const struct {
 	{ labelled,     PRESET_CLASSIFIER, "lable", NULL,   "/target/0",   "did you mean \"label\"",   true },
 	{ labelled,     PRESET_CLASSIFIER, "label", "txt",  "/features/0", "did you mean \"text\"",    true },
 	{ labelled,     PRESET_LSTM,       "label", NULL,   "/target/0",   "not numbers",              true },
-	{ empty_corpus, PRESET_CHAR_RNN,   NULL,    NULL,   "/dataset",    "too short",                false },
+	{ many_words,   PRESET_CHAR_RNN,   NULL,    NULL,   "/text/max_vocabulary", "2097152",         false },
+	{ empty_corpus, PRESET_CHAR_RNN,   NULL,    NULL,   "/dataset",    "no word",                  false },
 	{ long_answer,  PRESET_SEQ2SEQ,    "to",    "from", "/horizon",    "row 601 has 8 tokens",     false },
 };
 
@@ -471,6 +484,10 @@ START_TEST(bad_texts_are_refused)
 		strcpy(r.feature[r.features++], refusals[_i].feature);
 	if (r.preset == PRESET_SEQ2SEQ)
 		r.horizon = 8;
+	if (r.preset == PRESET_CHAR_RNN) {
+		r.unit = TOKEN_WORD;
+		r.window = 1000;
+	}
 	struct frame *f = refusals[_i].data();
 	if (refusals[_i].at_once) {
 		ck_assert_int_eq(trainer_check(&r, f, 600, &e), ERR_INVALID);
