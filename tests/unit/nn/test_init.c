@@ -13,13 +13,13 @@ static const struct init_options usual = { 0 };
 
 /* Each kind of tensor is in one of them. */
 static const struct net_spec specs[] = {
-	{ .encoder = ENCODER_GRU, .inputs = 3, .hidden = 64, .layers = 2, .bias = true, .reset_after = true, .attention = 7,
-	  .decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 2, .levels = 3, .median_level = 1, .horizon = 4 },
-	{ .encoder = ENCODER_LSTM, .inputs = 1, .vocabulary = 30, .embedding = 20, .hidden = 33, .layers = 1, .bias = true,
-	  .bidirectional = true, .batch_norm = true, .score = SCORE_DOT, .decoder_input = DECODER_CONTEXT_PREVIOUS,
+	{ .encoder = ENCODER_GRU, .inputs = 3, .hidden = 64, .layers = 2, .bias = true, .reset_after = true,
+	  .attention = 7, .decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 2, .levels = 3, .median_level = 1, .horizon = 4 },
+	{ .encoder = ENCODER_LSTM, .inputs = 1, .vocabulary = 30, .embedding = 20, .hidden = 33, .layers = 1,
+	  .bias = true, .bidirectional = true, .batch_norm = true, .score = SCORE_DOT, .decoder_input = DECODER_CONTEXT_PREVIOUS,
 	  .classes = 31, .targets = 1, .levels = 1, .horizon = 4 },
-	{ .encoder = ENCODER_RNN, .inputs = 3, .hidden = 40, .layers = 1, .decoder = DECODER_SEGMENT, .targets = 3, .levels = 1,
-	  .horizon = 8, .segment = 2 },
+	{ .encoder = ENCODER_RNN, .inputs = 3, .hidden = 40, .layers = 1, .decoder = DECODER_SEGMENT, .targets = 3,
+	  .levels = 1, .horizon = 8, .segment = 2 },
 	{ .encoder = ENCODER_TRANSFORMER, .inputs = 3, .hidden = 64, .layers = 2, .heads = 4, .feedforward = 50,
 	  .norm_first = true, .decoder = DECODER_POOL, .attention = 5, .targets = 1, .levels = 1, .horizon = 4 },
 };
