@@ -95,7 +95,7 @@ static void check_orthogonal(const char *name, size_t n, const real *q)
 			double sum = 0;
 			for (size_t i = 0; i < n; i++)
 				sum += (double)q[a * n + i] * (double)q[b * n + i];
-			if (!(fabs(sum - (a == b)) <= 10 * TOLERANCE_SAME))
+			if (!(fabs(sum - (a == b)) <= TOLERANCE_SAME / 10))
 				ck_abort_msg("%s: rows %zu and %zu: %g", name, a, b, sum);
 		}
 	}
