@@ -276,7 +276,7 @@ START_TEST(help_of_command)
 			in_help(help, flags[i].name, flags[i].variable);
 	for (const char *at = help; (at = strstr(at, "[GATECAST_")); at++) {   /* and what it shows is in the tables here */
 		char variable[64] = "";
-		sscanf(at, "[%63[A-Z_]]", variable);
+		sscanf(at, "[%63[A-Z0-9_]]", variable);
 		bool known = !strcmp(variable, "GATECAST_LOG_LEVEL") || !strcmp(variable, "GATECAST_CHECKPOINT_INTERVAL");
 		for (size_t i = 0; i < COUNT(numbers); i++)
 			known |= !strcmp(numbers[i].variable, variable);
