@@ -17,7 +17,7 @@ enum err trainer_finish(struct trainer *t, struct forecaster **out, float *param
 
 	if (!has_best(t))
 		return fail(e, ERR_CONFLICT, "job", "no epoch has been completed yet");
-	rc = forecaster_new(&t->samples.pipeline, &t->net, t->recipe.level, t->samples.frequency, t->best, NULL, &f, e);
+	rc = forecaster_new(&t->samples.pipeline, &t->net, t->recipe.level, t->samples.frequency, t->best, NULL, NULL, &f, e);
 	if (rc)
 		goto done;
 	rc = forecast_ws_new(BACKTEST_ROWS, &w, e);

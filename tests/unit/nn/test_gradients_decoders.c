@@ -1,5 +1,5 @@
-/* test_gradients_decoders.c - the options of single decoders more densely than test_gradients.c draws them: reconstruct,
- * segment, and attention with classes or a teacher. */
+/* test_gradients_decoders.c - the options of single decoders, more densely than test_gradients.c draws them:
+ * reconstruct, segment, and attention with classes or a teacher. */
 #include "drawn.h"
 #include "support.h"
 
