@@ -63,6 +63,8 @@ def test_a_file_is_read_by_its_suffix(trained, tmp_path):
     assert said[0][0] == 0 and said[0][1] == said[1][1]
     status, _, err = command("predict", "wave-3", "wave.txt", "--db", "cli.db", cwd=folder)
     assert status == 1 and "close" in err   # a text has no such column
+    status, _, err = command("train", "wave.tsv", "--target", "close", "--text", "close", "--db", "cli.db", cwd=folder)
+    assert status == 1 and "close" in err   # text, not numbers
 
 
 def test_the_service_gives_the_same_forecast(trained, tmp_path):
