@@ -6,7 +6,8 @@
 
 #include "api/dataset_reader.h"
 
-static enum err read_all(FILE *in, const char *path, struct dataset_reader *reader, struct digest *digest, struct error *e)
+static enum err read_all(FILE *in, const char *path, struct dataset_reader *reader, struct digest *digest,
+                         struct error *e)
 {
 	char piece[65536];
 	size_t n;
