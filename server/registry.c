@@ -37,12 +37,16 @@ enum err model_build(const struct model_version *v, struct forecaster **out, cha
 	enum err rc = document_parse(v->document, strlen(v->document), &d, e);
 	if (rc)
 		return rc;
+	if (document_is_text(&d)) {
+		document_fini(&d);
+		return fail(e, ERR_UNSUPPORTED, v->name, "version %d is a model of texts", v->version);
+	}
 	net_tensors(&d.net, &tensors);
 	if (tensors.count != v->n_weights)
 		return fail(e, ERR_STORAGE, v->name, "version %d holds %zu weights, its document says %zu", v->version,
 		            v->n_weights, tensors.count);
 	if (d.calibration) {
-		rc = conformal_new(d.net.levels, d.net.targets, d.net.horizon, d.calibration, &calibration, e);
+		rc = conformal_new(d.net.levels, d.net.targets, document_steps(&d), d.calibration, &calibration, e);
 		if (rc)
 			return rc;
 		if (conformal_count(calibration) != v->n_calibration) {

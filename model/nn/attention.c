@@ -9,14 +9,21 @@
 
 struct attention attention_at(const struct net_spec *s, const struct tensor_table *t)
 {
-	struct attention a = { .score = s->score, .key = net_width(s), .query = net_width(s) };
+	struct attention a = { .score = net_additive(s) ? SCORE_ADDITIVE : SCORE_DOT, .key = net_width(s), .query = net_width(s) };
 	if (a.score == SCORE_ADDITIVE) {
 		a.query = s->attention;
-		a.query_map = linear_at(t, "decoder.attention.query.weight", NULL);
+		if (s->decoder == DECODER_ATTENTION)
+			a.query_map = linear_at(t, "decoder.attention.query.weight", NULL);
 		a.key_map = linear_at(t, "decoder.attention.key.weight", "decoder.attention.key.bias");
 		a.v = linear_at(t, "decoder.attention.score.weight", NULL).w;
 	}
 	return a;
+}
+
+/* Whether an additive score has a query. */
+static inline bool asks(const struct attention *a)
+{
+	return a->query_map.in > 0;
 }
 
 void attention_tape_take(struct attention_tape *t, const struct attention *a, size_t rows, int T, int B, int steps,
@@ -42,7 +49,8 @@ void attention_prepare(const struct attention *a, const real *params, const stru
 {
 	if (a->score == SCORE_DOT)
 		return;
-	linear_transpose(&a->query_map, params, tape->wt_query);
+	if (asks(a))
+		linear_transpose(&a->query_map, params, tape->wt_query);
 	linear_transpose(&a->key_map, params, tape->wt_key);
 	linear_forward(&a->key_map, params, tape->wt_key, p->rows, keys, tape->projected);
 }
@@ -92,6 +100,8 @@ static void query_forward(const struct attention *a, const real *params, const s
 	real *query = query_of(a, p, step, 0, tape);
 	if (a->score == SCORE_DOT)
 		memcpy(query, state, (size_t)p->B * (size_t)a->key * sizeof(real));
+	else if (!asks(a))
+		memset(query, 0, (size_t)p->B * (size_t)a->query * sizeof(real));
 	else
 		linear_forward(&a->query_map, params, tape->wt_query, p->B, state, query);
 }
@@ -191,7 +201,7 @@ static void query_backward(const struct attention *a, const real *params, const 
 	const real *dquery = query_of(a, p, step, 0, tape);
 	if (a->score == SCORE_DOT)
 		add_scaled(p->B * a->key, 1, dquery, dstate);
-	else
+	else if (asks(a))
 		linear_backward_input(&a->query_map, params, p->B, dquery, 1, dstate);
 }
 
@@ -222,7 +232,8 @@ void attention_weights_backward(const struct attention *a, const real *params, c
 {
 	if (a->score == SCORE_DOT)
 		return;
-	linear_backward_weights(&a->query_map, steps * p->B, states, tape->query, dparams);
+	if (asks(a))
+		linear_backward_weights(&a->query_map, steps * p->B, states, tape->query, dparams);
 	linear_backward_weights(&a->key_map, p->rows, keys, tape->dprojected, dparams);
 	linear_backward_input(&a->key_map, params, p->rows, tape->dprojected, 1, dkeys);
 }

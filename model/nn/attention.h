@@ -9,7 +9,8 @@
  * Wk k_s + b is projected once a sequence and used by every decoder step.
  * Backward computes the tanh a second time: saving it would cost
  * horizon x rows x att numbers, which leaves the cache sooner than it helps.
- * The dot has no tensors and projects nothing. */
+ * The dot has no tensors and projects nothing. The pool's attention is additive without a query: q and Wq are left out,
+ * states NULL. */
 #ifndef GATECAST_NN_ATTENTION_H
 #define GATECAST_NN_ATTENTION_H
 
@@ -20,7 +21,7 @@ struct attention {
 	enum score_type score;
 	int key;
 	int query;                          /* numbers of a query as scores use it: att; of the dot, key */
-	struct linear query_map, key_map;   /* additive: no bias; with bias */
+	struct linear query_map, key_map;   /* additive: no bias, in = 0 without a query; with bias */
 	size_t v;                           /* additive: offset of v [att] */
 };
 

@@ -74,6 +74,14 @@ void cell_state_take(struct cell_state *state, bool memory, size_t n, int hid, s
 	state->c = memory ? scratch_take(s, n * (size_t)hid) : NULL;
 }
 
+void cell_state_clear(const struct cell *c, int n, struct cell_state state)
+{
+	size_t bytes = (size_t)n * (size_t)c->hid * sizeof(real);
+	memset(state.h, 0, bytes);
+	if (cell_has_memory(c))
+		memset(state.c, 0, bytes);
+}
+
 void cell_prepare(const struct cell *c, const real *params, struct cell_tape *tape)
 {
 	linear_transpose(&c->input, params, tape->wt_input);

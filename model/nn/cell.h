@@ -51,6 +51,9 @@ void cell_tape_take(struct cell_tape *t, const struct cell *c, size_t rows, int 
 /** Room for the state of n sequences of `hid` units. */
 void cell_state_take(struct cell_state *state, bool memory, size_t n, int hid, struct scratch *s);
 
+/** Zeros in n rows of what the cell's state has. */
+void cell_state_clear(const struct cell *c, int n, struct cell_state state);
+
 /**
  * Run the layer over packed sequences.
  *   x       [rows][in]

@@ -1,113 +1,131 @@
 /* decoder.c - see decoder.h. */
 #include "model/nn/decoder.h"
 
+#include "model/nn/dropout.h"
+
 #include <string.h>
 
-struct decoder decoder_at(const struct net_spec *s, const struct tensor_table *t)
+void decoder_at(const struct net_spec *s, const struct tensor_table *t, struct decoder *d)
 {
-	return (struct decoder){
-		.attention = attention_at(s, t),
-		.cell = cell_at(s, t, net_decoder_cell(s), "decoder.cell", ""),
-		.output = linear_at(t, "output.weight", "output.bias"),
-		.previous = s->decoder_input == DECODER_CONTEXT_PREVIOUS,
-		.horizon = s->horizon,
-		.targets = s->targets,
-		.levels = s->levels,
-		.median_level = s->median_level,
-	};
-}
-
-void decoder_tape_take(struct decoder_tape *t, const struct decoder *d, size_t rows, int T, int B, struct scratch *s)
-{
-	size_t b = (size_t)B, steps = (size_t)d->horizon * b, din = (size_t)d->cell.in;
-	attention_tape_take(&t->attention, &d->attention, rows, T, B, d->horizon, s);
-	cell_tape_take(&t->cell, &d->cell, steps, B, s);
-	t->wt_output = scratch_take(s, (size_t)d->output.in * (size_t)d->output.out);
-	t->input = scratch_take(s, steps * din);
-	t->dinput = scratch_take(s, b * din);
-	t->dy = scratch_take(s, steps * (size_t)d->output.out);
-}
-
-/* What a step reads and writes: row step * B of an array with n numbers a row. */
-static inline size_t step_row(const struct packing *p, int step, int n)
-{
-	return (size_t)step * (size_t)p->B * (size_t)n;
-}
-
-/* The forecast that a step feeds to the next: output k of `previous` lies at this place of a row of y. */
-static inline size_t previous_output(const struct decoder *d, int b, int k)
-{
-	return (size_t)b * (size_t)d->output.out + (size_t)(k * d->levels + d->median_level);
-}
-
-static inline size_t previous_input(const struct decoder *d, int b, int k)
-{
-	return (size_t)b * (size_t)d->cell.in + (size_t)(d->cell.hid + k);
-}
-
-/* y: the step before, or NULL at the first. */
-static void feed_previous(const struct decoder *d, int B, const real *y, real *input)
-{
-	for (int b = 0; b < B; b++)
-		for (int k = 0; k < d->targets; k++)
-			input[previous_input(d, b, k)] = y ? y[previous_output(d, b, k)] : 0;
-}
-
-static void feed_previous_backward(const struct decoder *d, int B, const real *dinput, real *dy)
-{
-	for (int b = 0; b < B; b++)
-		for (int k = 0; k < d->targets; k++)
-			dy[previous_output(d, b, k)] += dinput[previous_input(d, b, k)];
-}
-
-void decoder_forward(const struct decoder *d, const real *params, const struct packing *p, const real *keys,
-                     struct cell_state first, struct decoder_tape *tape, real *y)
-{
-	int din = d->cell.in, B = p->B;
-	struct cell_state state = first;
-	const real *previous = NULL;
-
-	attention_prepare(&d->attention, params, p, keys, &tape->attention);
-	cell_prepare(&d->cell, params, &tape->cell);
-	linear_transpose(&d->output, params, tape->wt_output);
-	for (int t = 0; t < d->horizon; t++) {
-		real *input = tape->input + step_row(p, t, din), *forecast = y + step_row(p, t, d->output.out);
-
-		attention_forward(&d->attention, params, p, t, keys, state.h, input, din, &tape->attention);
-		if (d->previous)
-			feed_previous(d, B, previous, input);
-		cell_input_forward(&d->cell, params, t * B, B, input, &tape->cell);
-		cell_step_forward(&d->cell, params, t * B, B, state, &tape->cell);
-		state = cell_states(&d->cell, &tape->cell, t * B);
-		linear_forward(&d->output, params, tape->wt_output, B, state.h, forecast);
-		previous = forecast;
+	*d = (struct decoder){ .type = s->decoder, .horizon = s->horizon, .pooling = pooling_at(s, t) };
+	switch (d->type) {
+	case DECODER_ATTENTION:
+		d->attention = attention_decoder_at(s, t);
+		break;
+	case DECODER_LAST:
+	case DECODER_MEAN:
+	case DECODER_POOL:
+		d->head = head_at(s, t);
+		break;
+	case DECODER_TOKEN:
+		d->token = sequence_head_at(t);
+		break;
+	case DECODER_RECONSTRUCT:
+		d->reconstruct = reconstruct_at(s, t);
+		break;
+	case DECODER_SEGMENT:
+		d->segment = segment_decoder_at(s, t);
+		break;
 	}
 }
 
-void decoder_backward(const struct decoder *d, const real *params, const struct packing *p, const real *keys,
-                      const real *dy, struct decoder_tape *tape, real *dparams, real *dkeys,
-                      struct cell_state dfirst)
+void decoder_tape_take(struct decoder_tape *t, const struct decoder *d, int T, int B, struct scratch *s)
 {
-	int din = d->cell.in, out = d->output.out, hid = d->cell.hid, B = p->B;
-	int rows = d->horizon * B;
-	struct cell_state dstate = dfirst;      /* the running gradient, at last that of the first */
-
-	attention_clear(&d->attention, p, &tape->attention);
-	memcpy(tape->dy, dy, step_row(p, d->horizon, out) * sizeof(real));
-	memset(dstate.h, 0, step_row(p, 1, hid) * sizeof(real));
-	if (cell_has_memory(&d->cell))
-		memset(dstate.c, 0, step_row(p, 1, hid) * sizeof(real));
-	for (int t = d->horizon - 1; t >= 0; t--) {
-		linear_backward_input(&d->output, params, B, tape->dy + step_row(p, t, out), 1, dstate.h);
-		cell_step_backward(&d->cell, params, t * B, B, &tape->cell, dstate);
-		cell_input_backward(&d->cell, params, t * B, B, &tape->cell, tape->dinput);
-		if (d->previous && t > 0)
-			feed_previous_backward(d, B, tape->dinput, tape->dy + step_row(p, t - 1, out));
-		attention_backward(&d->attention, params, p, t, keys, tape->dinput, din, &tape->attention, dkeys,
-		                   dparams, dstate.h);
+	size_t rows = (size_t)T * (size_t)B;
+	pooling_tape_take(&t->pooling, &d->pooling, rows, T, B, s);
+	switch (d->type) {
+	case DECODER_ATTENTION:
+		attention_decoder_tape_take(&t->attention, &d->attention, rows, T, B, s);
+		break;
+	case DECODER_LAST:
+	case DECODER_MEAN:
+	case DECODER_POOL:
+		head_tape_take(&t->head, &d->head, B, s);
+		break;
+	case DECODER_TOKEN:
+		sequence_head_tape_take(&t->token, &d->token, rows, s);
+		break;
+	case DECODER_RECONSTRUCT:
+		reconstruct_tape_take(&t->reconstruct, &d->reconstruct, rows, B, s);
+		break;
+	case DECODER_SEGMENT:
+		segment_decoder_tape_take(&t->segment, &d->segment, B, s);
+		break;
 	}
-	linear_backward_weights(&d->output, rows, tape->cell.h, tape->dy, dparams);
-	cell_weights_backward(&d->cell, rows, tape->input, &tape->cell, dparams);
-	attention_weights_backward(&d->attention, params, p, d->horizon, keys, tape->cell.before, &tape->attention,
-	                           dkeys, dparams);
+}
+
+/* Give the caller the weights over its steps: each step's own, the pool's for all of them, or zeros. */
+static void attention_give(const struct decoder *d, const struct network_input *in, const struct decoder_tape *tape,
+                           real *attention)
+{
+	size_t step = (size_t)in->B * (size_t)in->T, all = (size_t)d->horizon * step;
+	if (d->type == DECODER_ATTENTION)
+		memcpy(attention, tape->attention.attention.weights, all * sizeof(real));
+	else if (d->type == DECODER_POOL)
+		for (size_t at = 0; at < all; at += step)
+			memcpy(attention + at, tape->pooling.attention.weights, step * sizeof(real));
+	else
+		memset(attention, 0, all * sizeof(real));
+}
+
+void decoder_forward(const struct decoder *d, const real *params, const struct encoded *from,
+                     const struct network_input *in, struct decoder_tape *tape, const struct network_output *out)
+{
+	const struct packing *p = from->packing;
+	pooling_forward(&d->pooling, params, from, &tape->pooling);
+	struct cell_state summary = pooling_summary(&d->pooling, from, &tape->pooling);
+	switch (d->type) {
+	case DECODER_ATTENTION:
+		attention_decoder_forward(&d->attention, params, p, from->outputs, summary, in, &tape->attention,
+		                          out->y);
+		break;
+	case DECODER_LAST:
+	case DECODER_MEAN:
+	case DECODER_POOL:
+		head_forward(&d->head, params, p->B, summary.h, &tape->head, out->y);
+		break;
+	case DECODER_TOKEN:
+		sequence_head_forward(&d->token, params, p, from->outputs, &tape->token, out->y);
+		break;
+	case DECODER_RECONSTRUCT:
+		reconstruct_forward(&d->reconstruct, params, p, from->final, &tape->reconstruct, out->y);
+		break;
+	case DECODER_SEGMENT:
+		segment_decoder_forward(&d->segment, params, p->B, from->final, from->base,
+		                        dropout_in_force(d->segment.dropout, in->dropout), &tape->segment, out->y);
+		break;
+	}
+	if (out->attention)
+		attention_give(d, in, tape, out->attention);
+}
+
+void decoder_backward(const struct decoder *d, const real *params, const struct encoded *from,
+                      const struct network_input *in, const real *dy, struct decoder_tape *tape, real *dparams,
+                      const struct encoded_gradient *dfrom)
+{
+	const struct packing *p = from->packing;
+	struct cell_state summary = pooling_summary(&d->pooling, from, &tape->pooling);
+	struct cell_state dsummary = pooling_gradient(&d->pooling, dfrom, &tape->pooling);
+	switch (d->type) {
+	case DECODER_ATTENTION:
+		attention_decoder_backward(&d->attention, params, p, from->outputs, in, dy, &tape->attention, dparams,
+		                           dfrom->outputs, dsummary);
+		break;
+	case DECODER_LAST:
+	case DECODER_MEAN:
+	case DECODER_POOL:
+		head_backward(&d->head, params, p->B, summary.h, dy, &tape->head, dparams, dsummary.h);
+		break;
+	case DECODER_TOKEN:
+		sequence_head_backward(&d->token, params, p, from->outputs, dy, &tape->token, dparams, dfrom->outputs);
+		break;
+	case DECODER_RECONSTRUCT:
+		reconstruct_backward(&d->reconstruct, params, p, dy, &tape->reconstruct, dparams, dfrom->final);
+		break;
+	case DECODER_SEGMENT:
+		segment_decoder_backward(&d->segment, params, p->B, dy, dropout_in_force(d->segment.dropout, in->dropout) != NULL,
+		                         &tape->segment, dparams, dfrom->final, dfrom->base);
+		break;
+	}
+	pooling_backward(&d->pooling, params, from, &tape->pooling, dparams, dfrom);
 }

@@ -1,47 +1,57 @@
-/* decoder.h - the forecast, a step per horizon:
+/* decoder.h - from what the encoder leaves to the answer.
  *
- *     h_0 = what the encoder ends with         keys = the encoder's outputs
- *     context_t = attention(h_t, keys)
- *     h_{t+1}   = cell([context_t, previous_t], h_t)      an LSTM's c beside h
- *     y_t       = output(h_{t+1})
- *     previous_{t+1} = y_t's middle level,  previous_0 = 0
+ *     attention           outputs, summary ─► attention_decoder.h ─► y [horizon][B][outputs]
+ *     last, mean, pool               summary ─► head.h            ─► y [horizon][B][outputs]
+ *     token               outputs ───────────► sequence_head.h     ─► y [T][B][outputs]
+ *     reconstruct         final states ──────► reconstruct.h       ─► y [T][B][inputs]
+ *     segment             final states, base ─► segment_decoder.h  ─► y [horizon][B][inputs levels]
  *
- * `previous` is there with decoder_input context+previous. It is always the
- * decoder's own forecast, in training too (no teacher forcing), so the
- * gradient flows back through it from step to step. */
+ * The summary is pooling.h's. The one place that knows the kinds of decoder. */
 #ifndef GATECAST_NN_DECODER_H
 #define GATECAST_NN_DECODER_H
 
-#include "model/nn/attention.h"
-#include "model/nn/cell.h"
+#include "model/nn/attention_decoder.h"
+#include "model/nn/head.h"
+#include "model/nn/network.h"
+#include "model/nn/pooling.h"
+#include "model/nn/reconstruct.h"
+#include "model/nn/segment_decoder.h"
+#include "model/nn/sequence_head.h"
 
 struct decoder {
-	struct attention attention;
-	struct cell cell;
-	struct linear output;
-	bool previous;
-	int horizon, targets, levels, median_level;
+	enum decoder_type type;
+	int horizon;
+	struct pooling pooling;
+	union {
+		struct attention_decoder attention;
+		struct head head;
+		struct sequence_head token;
+		struct reconstruct reconstruct;
+		struct segment_decoder segment;
+	};
 };
 
 struct decoder_tape {
-	struct attention_tape attention;
-	struct cell_tape cell;          /* rows [horizon][B] */
-	real *wt_output;
-	real *input;                    /* [horizon][B][din] */
-	real *dinput;                   /* [B][din], alive during one step */
-	real *dy;                       /* [horizon][B][outputs], with what comes back through `previous` */
+	struct pooling_tape pooling;
+	union {
+		struct attention_decoder_tape attention;
+		struct head_tape head;
+		struct sequence_head_tape token;
+		struct reconstruct_tape reconstruct;
+		struct segment_decoder_tape segment;
+	};
 };
 
-struct decoder decoder_at(const struct net_spec *s, const struct tensor_table *t);
-void decoder_tape_take(struct decoder_tape *t, const struct decoder *d, size_t rows, int T, int B, struct scratch *s);
+void decoder_at(const struct net_spec *s, const struct tensor_table *t, struct decoder *d);
+/** T and B of the sequences as the encoder reads them. */
+void decoder_tape_take(struct decoder_tape *t, const struct decoder *d, int T, int B, struct scratch *s);
 
-/** keys [rows][width], packed; first [B][width], the state h_0; y [horizon][B][outputs]. The attention's weights stay
- *  in tape->attention.weights. */
-void decoder_forward(const struct decoder *d, const real *params, const struct packing *p, const real *keys,
-                     struct cell_state first, struct decoder_tape *tape, real *y);
-/** dkeys [rows][width] and dparams are added to; dfirst [B][width] is written. */
-void decoder_backward(const struct decoder *d, const real *params, const struct packing *p, const real *keys,
-                      const real *dy, struct decoder_tape *tape, real *dparams, real *dkeys,
-                      struct cell_state dfirst);
+/** `in` has the teacher's values and what dropout is drawn from. out->y and out->attention are written. */
+void decoder_forward(const struct decoder *d, const real *params, const struct encoded *from,
+                     const struct network_input *in, struct decoder_tape *tape, const struct network_output *out);
+/** dy as out->y; dparams and dfrom are added to. */
+void decoder_backward(const struct decoder *d, const real *params, const struct encoded *from,
+                      const struct network_input *in, const real *dy, struct decoder_tape *tape, real *dparams,
+                      const struct encoded_gradient *dfrom);
 
 #endif

@@ -32,6 +32,11 @@ void dropout_mask(const struct dropout_key *key, double rate, int layer, const s
 	}
 }
 
+const struct dropout_key *dropout_in_force(double rate, const struct dropout_key *key)
+{
+	return key && key->key && rate > 0 ? key : NULL;
+}
+
 VECTORISED static void multiply(size_t n, const real *x, const real *mask, real *y)
 {
 	for (size_t i = 0; i < n; i++)

@@ -22,6 +22,8 @@ struct dropout_key;
 
 /** mask [rows][n] of the input of `layer`: 0 with probability `rate`, else 1 / (1 - rate). */
 void dropout_mask(const struct dropout_key *key, double rate, int layer, const struct packing *p, int n, real *mask);
+/** The key, or NULL where it drops nothing: none, key 0, rate 0. */
+const struct dropout_key *dropout_in_force(double rate, const struct dropout_key *key);
 /** y = x * mask, n numbers; y may be x. */
 void dropout_apply(size_t n, const real *x, const real *mask, real *y);
 

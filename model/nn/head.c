@@ -1,8 +1,6 @@
 /* head.c - see head.h. */
 #include "model/nn/head.h"
 
-#include <string.h>
-
 struct head head_at(const struct net_spec *s, const struct tensor_table *t)
 {
 	return (struct head){ .output = linear_at(t, "output.weight", "output.bias"), .horizon = s->horizon };
@@ -14,27 +12,18 @@ void head_tape_take(struct head_tape *t, const struct head *h, int B, struct scr
 	t->rows = scratch_take(s, (size_t)B * (size_t)h->output.out);
 }
 
-/* From [A][B][n] to [B][A][n]. */
-static void swap_axes(int A, int B, int n, const real *from, real *to)
-{
-	for (size_t a = 0; a < (size_t)A; a++)
-		for (size_t b = 0; b < (size_t)B; b++)
-			memcpy(to + (b * (size_t)A + a) * (size_t)n, from + (a * (size_t)B + b) * (size_t)n,
-			       (size_t)n * sizeof(real));
-}
-
 void head_forward(const struct head *h, const real *params, int B, const real *summary, struct head_tape *tape,
                   real *y)
 {
 	linear_transpose(&h->output, params, tape->wt);
 	linear_forward(&h->output, params, tape->wt, B, summary, tape->rows);
-	swap_axes(B, h->horizon, h->output.out / h->horizon, tape->rows, y);
+	rows_swap(B, h->horizon, h->output.out / h->horizon, tape->rows, y);
 }
 
 void head_backward(const struct head *h, const real *params, int B, const real *summary, const real *dy,
                    struct head_tape *tape, real *dparams, real *dsummary)
 {
-	swap_axes(h->horizon, B, h->output.out / h->horizon, dy, tape->rows);
+	rows_swap(h->horizon, B, h->output.out / h->horizon, dy, tape->rows);
 	linear_backward_weights(&h->output, B, summary, tape->rows, dparams);
 	linear_backward_input(&h->output, params, B, tape->rows, 0, dsummary);
 }

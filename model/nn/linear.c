@@ -58,3 +58,11 @@ void rows_sum(int rows, int n, const real *y, int ld, real *sum)
 	for (int i = 0; i < rows; i++)
 		add_row(n, y + (size_t)i * (size_t)ld, sum);
 }
+
+void rows_swap(int A, int B, int n, const real *from, real *to)
+{
+	for (size_t a = 0; a < (size_t)A; a++)
+		for (size_t b = 0; b < (size_t)B; b++)
+			memcpy(to + (b * (size_t)A + a) * (size_t)n, from + (a * (size_t)B + b) * (size_t)n,
+			       (size_t)n * sizeof(real));
+}

@@ -32,5 +32,7 @@ void linear_backward_weights(const struct linear *l, int rows, const real *x, co
 void rows_fill(int rows, int n, const real *b, real *y, int ld);
 /** sum [n] += the sum of the rows, `ld` apart. */
 void rows_sum(int rows, int n, const real *y, int ld, real *sum);
+/** From [A][B][n] to [B][A][n]. */
+void rows_swap(int A, int B, int n, const real *from, real *to);
 
 #endif

@@ -1,74 +1,68 @@
-/* network.c - the parts put together:
+/* network.c - the chain of the four stages, and nothing but that:
  *
- *     x ─pack─► encoder ─┬─ outputs (keys) ────────────► decoder ──► y      attention
- *                        └─► summary ── first state ───────┘
- *                               └──────────────────────► head ─────► y      last, mean
+ *     in ─► front ─► encoder ─► batch norm ─┬─ outputs ─────┐
+ *                       └── c of an LSTM    └► final states ─┴─► decoder ─► y
  *
- * The summary of a sequence is the encoder's final states, or the mean of its
- * outputs. A `struct network` says where each part's weights lie in the flat
- * block; a `struct workspace` says where its activations lie in the caller's
- * scratch. Both are computed afresh by each call, so no state outlives one. */
+ * The final h is gathered from the outputs, behind the norm, each direction's at its own last step; so its gradient
+ * takes the outputs' way. A `struct network` says where each stage's weights lie in the flat block; a `struct
+ * workspace` says where its activations lie in the caller's scratch. Both are computed afresh by each call, so no
+ * state outlives one. */
 #include "model/nn/network.h"
 
+#include "model/nn/batch_norm.h"
 #include "model/nn/decoder.h"
 #include "model/nn/encoder.h"
-#include "model/nn/head.h"
-#include "model/nn/pooling.h"
+#include "model/nn/front.h"
 
 #include <string.h>
 
 struct network {
+	struct front front;
 	struct encoder encoder;
-	bool mean;                      /* the summary is the mean of the outputs */
-	bool attends;                   /* with a decoder; else with a head */
+	struct batch_norm norm;
 	struct decoder decoder;
-	struct head head;
 };
 
 struct workspace {
-	struct packing packing;
-	real *x, *dx;                           /* [rows][in] */
+	struct front_tape front;
 	struct encoder_tape encoder;
-	real *doutputs;                         /* [rows][width] */
-	struct cell_state summary, dsummary;    /* [B][width] */
+	struct batch_norm_tape norm;
 	struct decoder_tape decoder;
-	struct head_tape head;
+	struct cell_state final;            /* [B][width] */
+	struct encoded_gradient gradient;
 };
 
 static void network_of(const struct net_spec *s, struct network *net)
 {
 	struct tensor_table table;
 	net_tensors(s, &table);
-	*net = (struct network){ .attends = s->decoder == DECODER_ATTENTION, .mean = net_summary_is_mean(s) };
+	front_at(s, &table, &net->front);
 	encoder_at(s, &table, &net->encoder);
-	if (net->attends)
-		net->decoder = decoder_at(s, &table);
-	else
-		net->head = head_at(s, &table);
+	net->norm = batch_norm_at(s, &table);
+	decoder_at(s, &table, &net->decoder);
 }
 
 static void workspace_take(const struct network *net, int T, int B, struct scratch *s, struct workspace *w)
 {
-	const struct encoder *e = &net->encoder;
-	size_t rows = (size_t)T * (size_t)B, in = (size_t)e->in;
-	bool memory = e->type == ENCODER_LSTM;
-	packing_take(&w->packing, T, B, s);
-	w->x = scratch_take(s, rows * in);
-	w->dx = scratch_take(s, rows * in);
-	encoder_tape_take(&w->encoder, e, T, B, s);
-	w->doutputs = scratch_take(s, rows * (size_t)e->width);
-	cell_state_take(&w->summary, memory, (size_t)B, e->width, s);
-	cell_state_take(&w->dsummary, memory, (size_t)B, e->width, s);
-	if (net->attends)
-		decoder_tape_take(&w->decoder, &net->decoder, rows, T, B, s);
-	else
-		head_tape_take(&w->head, &net->head, B, s);
+	front_tape_take(&w->front, &net->front, T, B, s);
+	const struct packing *p = front_packing(&net->front, &w->front);
+	size_t rows = (size_t)p->T * (size_t)p->B, b = (size_t)p->B;
+	int width = net->encoder.width;
+	bool memory = net->encoder.type == ENCODER_LSTM;
+	encoder_tape_take(&w->encoder, &net->encoder, p->T, p->B, s);
+	batch_norm_tape_take(&w->norm, &net->norm, rows, s);
+	decoder_tape_take(&w->decoder, &net->decoder, p->T, p->B, s);
+	cell_state_take(&w->final, memory, b, width, s);
+	w->gradient.outputs = scratch_take(s, rows * (size_t)width);
+	cell_state_take(&w->gradient.final, memory, b, width, s);
+	w->gradient.base = scratch_take(s, b);
 }
 
 size_t network_scratch(const struct net_spec *s, int T, int B)
 {
-	int rows, steps;
-	if (__builtin_mul_overflow(T, B, &rows) || __builtin_mul_overflow(s->horizon, B, &steps))
+	int sequences, rows, steps;
+	if (__builtin_mul_overflow(B, front_sequences(s), &sequences) || __builtin_mul_overflow(T, sequences, &rows)
+	    || __builtin_mul_overflow(net_steps(s, T), sequences, &steps))
 		return SIZE_MAX / sizeof(real);
 	struct network net;
 	struct workspace w;
@@ -78,45 +72,29 @@ size_t network_scratch(const struct net_spec *s, int T, int B)
 	return measure.used;
 }
 
-/* The key, or NULL where nothing is to be dropped. */
-static const struct dropout_key *in_force(const struct network *net, const struct dropout_key *dropout)
+/* A key is what tells training from evaluation, also where nothing is dropped. */
+static bool trains(const struct network_input *in)
 {
-	return dropout && dropout->key && net->encoder.dropout > 0 ? dropout : NULL;
+	return in->dropout && in->dropout->key;
 }
 
-static void summarise(const struct network *net, struct workspace *w)
+/* Set up both structures for a pass. */
+static void network_open(const struct net_spec *s, const struct network_input *in, real *ws, struct network *net,
+                         struct workspace *w)
 {
-	const struct encoder *e = &net->encoder;
-	if (net->mean)
-		pooling_mean(&w->packing, e->width, encoder_outputs(e, &w->encoder), w->summary.h);
-	else
-		encoder_final(e, &w->packing, &w->encoder, w->summary);
+	network_of(s, net);
+	workspace_take(net, in->T, in->B, &(struct scratch){ .base = ws }, w);
+	front_open(&net->front, in, &w->front);
 }
 
-/* From w->doutputs and w->dsummary through the encoder. */
-static void summary_backward(const struct network *net, const real *params, bool dropped, real *dx,
-                             struct workspace *w, real *dparams)
+static struct encoded encoded_of(const struct network *net, const struct workspace *w)
 {
-	const struct encoder *e = &net->encoder;
-	struct cell_state dfinal = { 0 };
-	if (net->mean)
-		pooling_mean_backward(&w->packing, e->width, w->dsummary.h, w->doutputs);
-	else if (net->attends)
-		dfinal = w->dsummary;
-	else
-		dfinal.h = w->dsummary.h;       /* a head reads h alone */
-	encoder_backward(e, params, &w->packing, w->x, dropped, w->doutputs, dfinal, &w->encoder, dparams, dx);
-}
-
-/* Give the caller the attention's weights, which a head has none of: zeros. */
-static void attention_give(const struct network *net, const struct net_spec *s, const struct workspace *w,
-                           real *attention)
-{
-	size_t bytes = (size_t)s->horizon * (size_t)w->packing.B * (size_t)w->packing.T * sizeof(real);
-	if (net->attends)
-		memcpy(attention, w->decoder.attention.weights, bytes);
-	else
-		memset(attention, 0, bytes);
+	return (struct encoded){
+		.packing = front_packing(&net->front, &w->front),
+		.outputs = batch_norm_outputs(&net->norm, encoder_outputs(&net->encoder, &w->encoder), &w->norm),
+		.final = w->final,
+		.base = front_base(&net->front, &w->front),
+	};
 }
 
 void network_forward(const struct net_spec *s, const real *params, const struct network_input *in,
@@ -124,21 +102,28 @@ void network_forward(const struct net_spec *s, const real *params, const struct 
 {
 	struct network net;
 	struct workspace w;
-	const struct packing *p = &w.packing;
 
-	network_of(s, &net);
-	workspace_take(&net, in->T, in->B, &(struct scratch){ .base = ws }, &w);
-	packing_fill(&w.packing, in->lengths);
-	packing_pack(p, s->inputs, in->x, w.x);
-	encoder_forward(&net.encoder, params, p, w.x, in_force(&net, in->dropout), &w.encoder);
-	summarise(&net, &w);
-	if (net.attends)
-		decoder_forward(&net.decoder, params, p, encoder_outputs(&net.encoder, &w.encoder), w.summary,
-		                &w.decoder, out->y);
-	else
-		head_forward(&net.head, params, in->B, w.summary.h, &w.head, out->y);
-	if (out->attention)
-		attention_give(&net, s, &w, out->attention);
+	network_open(s, in, ws, &net, &w);
+	front_forward(&net.front, params, in, &w.front);
+	struct encoded encoded = encoded_of(&net, &w);
+	const struct packing *p = encoded.packing;
+	encoder_forward(&net.encoder, params, p, front_outputs(&net.front, &w.front), in->start, in->dropout,
+	                &w.encoder);
+	batch_norm_forward(&net.norm, params, p->rows, encoder_outputs(&net.encoder, &w.encoder), trains(in),
+	                   &w.norm);
+	encoder_final(&net.encoder, p, &w.encoder, encoded.outputs, w.final);
+	decoder_forward(&net.decoder, params, &encoded, in, &w.decoder, out);
+	encoder_states(&net.encoder, p, &w.encoder, out->final);
+}
+
+static void gradient_clear(const struct network *net, const struct packing *p, struct encoded_gradient *d)
+{
+	size_t width = (size_t)net->encoder.width, states = (size_t)p->B * width;
+	memset(d->outputs, 0, (size_t)p->rows * width * sizeof(real));
+	memset(d->final.h, 0, states * sizeof(real));
+	if (d->final.c)
+		memset(d->final.c, 0, states * sizeof(real));
+	memset(d->base, 0, (size_t)p->B * sizeof(real));
 }
 
 void network_backward(const struct net_spec *s, const real *params, const struct network_input *in, const real *dy,
@@ -146,18 +131,16 @@ void network_backward(const struct net_spec *s, const real *params, const struct
 {
 	struct network net;
 	struct workspace w;
-	const struct packing *p = &w.packing;
+	struct encoded_gradient *d = &w.gradient;
 
-	network_of(s, &net);
-	workspace_take(&net, in->T, in->B, &(struct scratch){ .base = ws }, &w);
-	packing_fill(&w.packing, in->lengths);
-	memset(w.doutputs, 0, (size_t)p->rows * (size_t)net.encoder.width * sizeof(real));
-	if (net.attends)
-		decoder_backward(&net.decoder, params, p, encoder_outputs(&net.encoder, &w.encoder), dy, &w.decoder,
-		                 dparams, w.doutputs, w.dsummary);
-	else
-		head_backward(&net.head, params, in->B, w.summary.h, dy, &w.head, dparams, w.dsummary.h);
-	summary_backward(&net, params, in_force(&net, in->dropout) != NULL, dx ? w.dx : NULL, &w, dparams);
-	if (dx)
-		packing_unpack(p, s->inputs, w.dx, dx);
+	network_open(s, in, ws, &net, &w);
+	struct encoded encoded = encoded_of(&net, &w);
+	const struct packing *p = encoded.packing;
+	gradient_clear(&net, p, d);
+	decoder_backward(&net.decoder, params, &encoded, in, dy, &w.decoder, dparams, d);
+	encoder_final_backward(&net.encoder, p, d->final.h, d->outputs);
+	batch_norm_backward(&net.norm, params, p->rows, trains(in), &w.norm, dparams, d->outputs);
+	encoder_backward(&net.encoder, params, p, front_outputs(&net.front, &w.front), in->dropout, d->outputs,
+	                 d->final.c, &w.encoder, dparams, front_gradient(&net.front, dx, &w.front));
+	front_backward(&net.front, params, in, d->base, &w.front, dparams, dx);
 }

@@ -9,6 +9,7 @@
 #define EPSILON           1e-8
 #define PLATEAU_THRESHOLD 1e-4
 #define CLIP_EPSILON      1e-6
+#define STATISTICS_MOMENTUM 0.1
 
 /* keep: what is left of a weight before the step, 1 but for AdamW. */
 VECTORISED static void adam_update(size_t n, real keep, real decay, real rate, real correction2, real *restrict p,
@@ -63,6 +64,12 @@ void optimizer_step(const struct optimizer *o, uint64_t step, size_t n, real *p,
 	case OPTIMIZER_SGD: sgd_update(n, momentum, decay, rate, p, m, g); break;
 	case OPTIMIZER_RMSPROP: rmsprop_update(n, momentum, decay, rate, p, m, v, g); break;
 	}
+}
+
+void statistics_step(size_t n, int calls, real *running, const real *sum)
+{
+	for (size_t i = 0; i < n; i++)
+		running[i] += (real)STATISTICS_MOMENTUM * (sum[i] / (real)calls - running[i]);
 }
 
 double gradient_norm(const real *g, size_t n)

@@ -27,6 +27,17 @@ struct optimizer {
 /** One step, step counted from 1. p, m, v, g: n numbers each, m and v zero before the first step; g is only read. */
 void optimizer_step(const struct optimizer *o, uint64_t step, size_t n, real *p, real *m, real *v, const real *g);
 
+/* Statistics (batch norm's running mean and variance) lie among the weights but are measured, not learnt:
+ *
+ *     block     | learnt … | statistics | learnt … |       net_statistics() says where
+ *
+ * Step, norm and clip are for the runs before and behind them (the norm of both is their hypot()); the statistics have
+ * a step of their own. Without statistics the first run is the whole block. */
+
+/** running += 0.1 (mean - running), PyTorch's momentum; mean = sum / calls, where `sum` holds what `calls` passes
+ *  backward have added to the gradient. n numbers each. */
+void statistics_step(size_t n, int calls, real *running, const real *sum);
+
 /** L2 norm of g, summed in double in a fixed order. NaN or inf when g holds one. */
 double gradient_norm(const real *g, size_t n);
 /** Scale g by max_norm / (norm + 1e-6) if norm > max_norm, as PyTorch's clip_grad_norm_. */

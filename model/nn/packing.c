@@ -6,10 +6,9 @@
 
 void packing_take(struct packing *p, int T, int B, struct scratch *s)
 {
-	size_t ints = ((size_t)T * sizeof(int) + sizeof(real) - 1) / sizeof(real);
 	*p = (struct packing){ .T = T, .B = B };
-	p->active = (void *)scratch_take(s, ints);
-	p->first = (void *)scratch_take(s, ints);
+	p->active = scratch_take_ints(s, (size_t)T);
+	p->first = scratch_take_ints(s, (size_t)T);
 }
 
 void packing_fill(struct packing *p, const int *lengths)

@@ -24,4 +24,10 @@ static inline real *scratch_take(struct scratch *s, size_t n)
 	return piece;
 }
 
+/** The same of ints. */
+static inline int *scratch_take_ints(struct scratch *s, size_t n)
+{
+	return (void *)scratch_take(s, (n * sizeof(int) + sizeof(real) - 1) / sizeof(real));
+}
+
 #endif

@@ -147,8 +147,10 @@ static void add_cell(struct tensor_table *t, enum cell_type type, const char *pa
 	int gates = cell_gates(type), rows = gates * hid;
 	add(t, gates, rows, in, "%s.weight_ih%s", part, suffix);
 	add(t, gates, rows, hid, "%s.weight_hh%s", part, suffix);
+	t->tensor[t->n - 1].init = INIT_RECURRENT;
 	if (bias) {
 		add(t, gates, rows, 0, "%s.bias_ih%s", part, suffix);
+		t->tensor[t->n - 1].init = type == CELL_LSTM ? INIT_FORGET : INIT_ZERO;
 		add(t, gates, rows, 0, "%s.bias_hh%s", part, suffix);
 	}
 }
@@ -269,6 +271,19 @@ void net_tensors(const struct net_spec *s, struct tensor_table *t)
 	add_decoder(s, t);
 	add(t, 1, net_head_rows(s), net_width(s), "output.weight");
 	add(t, 1, net_head_rows(s), 0, "output.bias");
+}
+
+struct tensor_run net_statistics(const struct tensor_table *t)
+{
+	struct tensor_run run = { .offset = t->count };
+	for (int i = 0; i < t->n; i++) {
+		if (!t->tensor[i].statistic)
+			continue;
+		if (!run.count)
+			run.offset = t->tensor[i].offset;
+		run.count += t->tensor[i].count;
+	}
+	return run;
 }
 
 void net_cell_suffix(int layer, int direction, char suffix[CELL_SUFFIX])

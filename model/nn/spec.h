@@ -124,7 +124,13 @@ struct net_spec {
 	int segment;                /* segment decoder: steps of a segment, a divisor of the horizon; else 0 */
 };
 
-enum tensor_init { INIT_ZERO, INIT_ONE, INIT_XAVIER_UNIFORM, INIT_NORMAL /* of codes: embeddings, positions, channels */ };
+/* What a tensor starts as; init.h has the choices. */
+enum tensor_init {
+	INIT_ZERO, INIT_ONE, INIT_XAVIER_UNIFORM,
+	INIT_NORMAL,                /* of codes: embeddings, positions, channels */
+	INIT_RECURRENT,             /* of a cell's weight_hh: Xavier's or orthogonal */
+	INIT_FORGET,                /* of an LSTM's bias_ih: zeros, but the forget gates' */
+};
 
 struct tensor {
 	char name[64];
@@ -149,6 +155,9 @@ struct tensor_table {
 enum err net_spec_check(const struct net_spec *s, struct error *e);
 /** The tensors of a checked spec. Cannot fail. */
 void net_tensors(const struct net_spec *s, struct tensor_table *t);
+/** Where the statistics lie in the block: they are neighbours. Without any, none at the block's end. */
+struct tensor_run { size_t offset, count; };
+struct tensor_run net_statistics(const struct tensor_table *t);
 /** What stands behind the names of a recurrent layer's tensors: "_l1", or "_l1_reverse" for direction 1. */
 #define CELL_SUFFIX 24
 void net_cell_suffix(int layer, int direction, char suffix[CELL_SUFFIX]);

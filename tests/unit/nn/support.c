@@ -24,6 +24,16 @@ real *random_reals(size_t n, uint32_t substream)
 	return p;
 }
 
+real *random_tokens(size_t n, int low, int high, uint32_t substream)
+{
+	struct rng r;
+	real *p = reals(n);
+	rng_init(&r, 12, RNG_TEST, substream);
+	for (size_t i = 0; i < n; i++)
+		p[i] = (real)(low + (int)rng_below(&r, (uint64_t)(high - low)));
+	return p;
+}
+
 void check_close(const char *what, size_t n, const real *got, const real *want, double relative, double absolute)
 {
 	for (size_t i = 0; i < n; i++)    /* an assertion each is slow */

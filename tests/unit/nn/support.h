@@ -22,6 +22,8 @@
 real *reals(size_t n);
 /** n normal numbers of deviation 0.7, a function of the substream. */
 real *random_reals(size_t n, uint32_t substream);
+/** n whole numbers of low … high - 1, a function of the substream. */
+real *random_tokens(size_t n, int low, int high, uint32_t substream);
 /** |got - want| <= relative |want| + absolute for each of n numbers. */
 void check_close(const char *what, size_t n, const real *got, const real *want, double relative, double absolute);
 /** Run and free; the exit code. */

@@ -1,7 +1,6 @@
-/* test_network.c - what holds of a whole network whatever its numbers: sequences do not see each other, padding is
- * not read, a cut minibatch draws and adds up to the whole one, the same call gives the same bits, and two directions
- * are one and one from behind. */
-#include "model/nn/network.h"
+/* test_network.c - what holds of a whole network whatever its numbers (call.h), and two directions are one and one from
+ * behind. */
+#include "call.h"
 
 #include "model/base/rng.h"
 #include "model/nn/dropout.h"
@@ -12,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { T = 6, B = 5 };
+enum { T = CALL_STEPS, B = CALL_ROWS };
 
-static const int lengths[B] = { 6, 6, 4, 2, 1 };
+static const int *const lengths = call_lengths;
 
 static const struct net_spec plain = {
 	.inputs = 3, .hidden = 9, .layers = 2, .bias = true, .reset_after = true, .attention = 7,
@@ -58,116 +57,6 @@ static struct net_spec composed(int i, double dropout)
 	return s;
 }
 
-/* One call and all that it writes. */
-struct call {
-	const struct net_spec *spec;
-	int steps, rows;
-	const int *lengths;
-	size_t n_x, n_y, n_a, n_params;
-	real *x, *y, *attention, *dy, *dx, *dparams, *ws;
-};
-
-static void call_init(struct call *c, const struct net_spec *s, int steps, int rows, const int *row_lengths)
-{
-	struct tensor_table table;
-	net_tensors(s, &table);
-	*c = (struct call){ .spec = s, .steps = steps, .rows = rows, .lengths = row_lengths, .n_params = table.count };
-	c->n_x = (size_t)(steps * rows * s->inputs);
-	c->n_y = (size_t)(s->horizon * rows * net_outputs(s));
-	c->n_a = (size_t)(s->horizon * rows * steps);
-	c->x = reals(c->n_x);
-	c->y = reals(c->n_y);
-	c->attention = reals(c->n_a);
-	c->dy = reals(c->n_y);
-	c->dx = reals(c->n_x);
-	c->dparams = reals(c->n_params);
-	c->ws = reals(network_scratch(s, steps, rows));
-}
-
-static void call_fini(struct call *c)
-{
-	real *all[] = { c->x, c->y, c->attention, c->dy, c->dx, c->dparams, c->ws };
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		free(all[i]);
-}
-
-static void call_run(struct call *c, const real *params, const struct dropout_key *key)
-{
-	network_forward(c->spec, params, &(struct network_input){ .T = c->steps, .B = c->rows, .lengths = c->lengths, .x = c->x, .dropout = key },
-	                &(struct network_output){ .y = c->y, .attention = c->attention }, c->ws);
-	network_backward(c->spec, params, &(struct network_input){ .T = c->steps, .B = c->rows, .lengths = c->lengths, .x = c->x, .dropout = key },
-	                 c->dy, c->dparams, c->dx, c->ws);
-}
-
-/* Copy rows first … first + n - 1 of an array [steps][rows][width] into one of fewer rows and steps. */
-static void rows_copy(const real *from, int from_rows, int first, int n, int steps, int width, real *to)
-{
-	for (int t = 0; t < steps; t++)
-		memcpy(to + t * n * width, from + (t * from_rows + first) * width, (size_t)(n * width) * sizeof(real));
-}
-
-/* A call on rows first … first + n - 1 of another, with no more steps than they need. */
-static void call_cut(struct call *c, const struct call *whole, int first, int n)
-{
-	const struct net_spec *s = whole->spec;
-	call_init(c, s, whole->lengths[first], n, whole->lengths + first);
-	rows_copy(whole->x, whole->rows, first, n, c->steps, s->inputs, c->x);
-	rows_copy(whole->dy, whole->rows, first, n, s->horizon, net_outputs(s), c->dy);
-}
-
-static void whole_init(struct call *c, const struct net_spec *s)
-{
-	call_init(c, s, T, B, lengths);
-	real *x = random_reals(c->n_x, 2), *dy = random_reals(c->n_y, 3);
-	memcpy(c->x, x, c->n_x * sizeof(real));
-	memcpy(c->dy, dy, c->n_y * sizeof(real));
-	free(x);
-	free(dy);
-}
-
-/* y, attention and dx of the cut are those rows of the whole. */
-static void check_cut(const struct call *c, const struct call *whole, int first)
-{
-	const struct net_spec *s = c->spec;
-	int n = c->rows, outputs = net_outputs(s);
-	real *want = reals(whole->n_x + whole->n_y);
-
-	rows_copy(whole->y, B, first, n, s->horizon, outputs, want);
-	check_close("y", c->n_y, c->y, want, TOLERANCE_SAME, TOLERANCE_SAME);
-	rows_copy(whole->dx, B, first, n, c->steps, s->inputs, want);
-	check_close("dx", c->n_x, c->dx, want, TOLERANCE_SAME, TOLERANCE_SAME);
-	for (int i = 0; i < s->horizon * n; i++) {
-		int row = (i / n) * B + first + i % n;
-		check_close("attention", (size_t)c->steps, c->attention + i * c->steps, whole->attention + row * T,
-		            TOLERANCE_SAME, TOLERANCE_SAME);
-	}
-	free(want);
-}
-
-/* Cut the minibatch into shards of `n` rows; each must give its rows, and their gradients must add up. */
-static void check_shards(const struct net_spec *s, int n, const struct dropout_key *key)
-{
-	struct call whole;
-	whole_init(&whole, s);
-	real *params = random_reals(whole.n_params, 1), *sum = reals(whole.n_params);
-	call_run(&whole, params, key);
-	for (int first = 0; first < B; first += n) {
-		struct call c;
-		struct dropout_key shard = *key;
-		shard.row_base += (uint32_t)first;
-		call_cut(&c, &whole, first, first + n <= B ? n : B - first);
-		call_run(&c, params, &shard);
-		check_cut(&c, &whole, first);
-		for (size_t i = 0; i < c.n_params; i++)
-			sum[i] += c.dparams[i];
-		call_fini(&c);
-	}
-	check_close("dparams", whole.n_params, sum, whole.dparams, 10 * TOLERANCE_SAME, 10 * TOLERANCE_SAME);
-	free(params);
-	free(sum);
-	call_fini(&whole);
-}
-
 START_TEST(each_sequence_is_as_if_alone)
 {
 	struct net_spec s = composed(_i, 0);
@@ -186,44 +75,14 @@ END_TEST
 START_TEST(padding_is_not_read)
 {
 	struct net_spec s = composed(_i, 0);
-	struct call clean, dirty;
-	whole_init(&clean, &s);
-	whole_init(&dirty, &s);
-	real *params = random_reals(clean.n_params, 1);
-	for (int t = 0; t < T; t++)
-		for (int b = 0; b < B; b++)
-			for (int i = 0; i < plain.inputs && t >= lengths[b]; i++)
-				dirty.x[(t * B + b) * plain.inputs + i] = NAN;
-	call_run(&clean, params, NULL);
-	call_run(&dirty, params, NULL);
-	ck_assert_mem_eq(clean.y, dirty.y, clean.n_y * sizeof(real));
-	ck_assert_mem_eq(clean.dparams, dirty.dparams, clean.n_params * sizeof(real));
-	ck_assert_mem_eq(clean.dx, dirty.dx, clean.n_x * sizeof(real));
-	free(params);
-	call_fini(&clean);
-	call_fini(&dirty);
+	check_padding(&s);
 }
 END_TEST
 
 START_TEST(the_same_call_gives_the_same_bits)
 {
 	struct net_spec s = composed(_i, 0.5);
-	struct dropout_key key = { .seed = 1, .key = 2 };
-	struct call one, two;
-	whole_init(&one, &s);
-	whole_init(&two, &s);
-	real *params = random_reals(one.n_params, 1);
-	for (size_t i = 0; i < network_scratch(&s, T, B); i++)
-		two.ws[i] = NAN;                     /* nothing left over from before may matter */
-	call_run(&one, params, &key);
-	call_run(&two, params, &key);
-	ck_assert_mem_eq(one.y, two.y, one.n_y * sizeof(real));
-	ck_assert_mem_eq(one.attention, two.attention, one.n_a * sizeof(real));
-	ck_assert_mem_eq(one.dparams, two.dparams, one.n_params * sizeof(real));
-	ck_assert_mem_eq(one.dx, two.dx, one.n_x * sizeof(real));
-	free(params);
-	call_fini(&one);
-	call_fini(&two);
+	check_same_bits(&s);
 }
 END_TEST
 
@@ -231,7 +90,7 @@ START_TEST(attention_weights_are_shares_or_none)
 {
 	struct net_spec s = composed(_i, 0);
 	struct call c;
-	whole_init(&c, &s);
+	call_init_whole(&c, &s);
 	real *params = random_reals(c.n_params, 1);
 	for (size_t i = 0; i < c.n_a; i++)
 		c.attention[i] = NAN;
@@ -253,24 +112,7 @@ END_TEST
 START_TEST(dropout_key_matters)
 {
 	struct net_spec s = composed(_i, 0.5);
-	const struct dropout_key keys[] = {
-		{ .seed = 1, .key = 0 }, { .seed = 1, .key = 2 }, { .seed = 1, .key = 3 }, { .seed = 2, .key = 2 },
-		{ .seed = 1, .key = 2, .row_base = 64 },
-	};
-	enum { N = sizeof keys / sizeof *keys };
-	struct call c[N];
-	real *params = NULL;
-	for (int i = 0; i < N; i++) {
-		whole_init(&c[i], &s);
-		if (!params)
-			params = random_reals(c[i].n_params, 1);
-		call_run(&c[i], params, &keys[i]);
-		for (int k = 0; k < i; k++)
-			ck_assert_mem_ne(c[i].y, c[k].y, c[i].n_y * sizeof(real));
-	}
-	for (int i = 0; i < N; i++)
-		call_fini(&c[i]);
-	free(params);
+	check_key_matters(&s);
 }
 END_TEST
 
@@ -326,13 +168,13 @@ static void check_directions(const struct net_spec *both)
 	struct net_spec one = *both;
 	struct call whole;
 	one.bidirectional = false;
-	whole_init(&whole, both);
+	call_init_whole(&whole, both);
 	real *params = random_reals(whole.n_params, 1), *dparams = reals(whole.n_params);
 	real *y = reals(whole.n_y), *dx = reals(whole.n_x), *reversed = reals(whole.n_x);
 	call_run(&whole, params, NULL);
 	for (int d = 0; d < 2; d++) {
 		struct call c;
-		whole_init(&c, &one);
+		call_init_whole(&c, &one);
 		real *part = reals(c.n_params);
 		tensors_part(both, params, &one, part, d, false);
 		if (d)

@@ -34,7 +34,7 @@ static void input_unknown(struct net_spec *s)  { s->decoder_input = (enum decode
 static void too_heavy(struct net_spec *s)      { s->hidden = NET_MAX_HIDDEN; s->layers = NET_MAX_LAYERS; }
 
 static void encoder_unknown(struct net_spec *s) { s->encoder = (enum encoder_type)4; }
-static void decoder_unknown(struct net_spec *s) { s->decoder = (enum decoder_type)3; }
+static void decoder_unknown(struct net_spec *s) { s->decoder = (enum decoder_type)7; }
 static void score_unknown(struct net_spec *s)  { s->score = (enum score_type)2; }
 static void dot_with_space(struct net_spec *s) { s->score = SCORE_DOT; }
 static void last_with_space(struct net_spec *s) { s->decoder = DECODER_LAST; }
@@ -60,6 +60,63 @@ static void heads_odd(struct net_spec *s)      { transformer_of(s, 3); }
 static void feedforward_0(struct net_spec *s)  { transformer_of(s, 4); s->feedforward = 0; }
 static void both_ways(struct net_spec *s)      { transformer_of(s, 4); s->bidirectional = true; }
 
+static void texts_of(struct net_spec *s)
+{
+	s->vocabulary = s->classes = 100;
+	s->embedding = 16;
+	s->inputs = s->targets = s->levels = 1;
+	s->median_level = 0;
+}
+
+static void vocabulary_many(struct net_spec *s)   { texts_of(s); s->vocabulary = NET_MAX_VOCABULARY + 1; }
+static void tokens_of_channels(struct net_spec *s) { texts_of(s); s->inputs = 2; }
+static void embedding_0(struct net_spec *s)       { texts_of(s); s->embedding = 0; }
+static void embedding_alone(struct net_spec *s)   { s->embedding = 16; }
+static void classes_many(struct net_spec *s)      { texts_of(s); s->classes = NET_MAX_VOCABULARY + 1; }
+static void classes_of_levels(struct net_spec *s) { texts_of(s); s->levels = 2; }
+static void classes_of_targets(struct net_spec *s) { texts_of(s); s->targets = 2; }
+static void reverse_both(struct net_spec *s)      { s->bidirectional = s->reverse = true; }
+static void reverse_transformer(struct net_spec *s) { transformer_of(s, 4); s->reverse = true; }
+
+static void answers_steps(struct net_spec *s, enum decoder_type decoder)
+{
+	s->decoder = decoder;
+	s->attention = 0;
+	s->horizon = s->levels = 1;
+	s->median_level = 0;
+	s->targets = s->inputs;
+}
+
+static void token_ahead(struct net_spec *s)       { answers_steps(s, DECODER_TOKEN); s->horizon = 2; }
+static void token_levels(struct net_spec *s)      { answers_steps(s, DECODER_TOKEN); s->levels = 2; }
+static void reconstruct_some(struct net_spec *s)  { answers_steps(s, DECODER_RECONSTRUCT); s->targets = 2; }
+static void reconstruct_texts(struct net_spec *s) { texts_of(s); answers_steps(s, DECODER_RECONSTRUCT); s->classes = 0; }
+static void reconstruct_classes(struct net_spec *s)
+{
+	answers_steps(s, DECODER_RECONSTRUCT);
+	s->classes = 100;
+	s->inputs = s->targets = 1;
+}
+
+static void segments_of(struct net_spec *s, int segment)
+{
+	s->decoder = DECODER_SEGMENT;
+	s->attention = 0;
+	s->layers = 1;
+	s->targets = s->inputs;
+	s->horizon = 6;
+	s->segment = segment;
+}
+
+static void segment_0(struct net_spec *s)         { segments_of(s, 0); }
+static void segment_odd(struct net_spec *s)       { segments_of(s, 4); }
+static void segment_long(struct net_spec *s)      { segments_of(s, 7); }
+static void segment_alone(struct net_spec *s)     { s->segment = 5; }
+static void segment_layers(struct net_spec *s)    { segments_of(s, 3); s->layers = 2; }
+static void segment_norm(struct net_spec *s)      { segments_of(s, 3); s->batch_norm = true; }
+static void segment_thin(struct net_spec *s)      { segments_of(s, 3); s->hidden = 1; }
+static void pool_without_space(struct net_spec *s) { s->decoder = DECODER_POOL; s->attention = 0; }
+
 static const struct { void (*spoil)(struct net_spec *); const char *where, *what; } bad_cases[] = {
 	{ inputs_0,         "inputs",        "1 ... 256" },
 	{ inputs_many,      "inputs",        "257" },
@@ -78,7 +135,7 @@ static const struct { void (*spoil)(struct net_spec *); const char *where, *what
 	{ input_unknown,    "decoder_input", "context" },
 	{ too_heavy,        "hidden",        "67108864" },
 	{ encoder_unknown,  "encoder",       "gru, lstm, rnn or transformer" },
-	{ decoder_unknown,  "decoder",       "attention, last or mean" },
+	{ decoder_unknown,  "decoder",       "attention, last, mean, pool, reconstruct, token or segment" },
 	{ score_unknown,    "score",         "additive or dot" },
 	{ dot_with_space,   "attention",     "0 ... 0" },
 	{ last_with_space,  "attention",     "0 ... 0" },
@@ -88,6 +145,28 @@ static const struct { void (*spoil)(struct net_spec *); const char *where, *what
 	{ heads_odd,        "heads",         "3 does not divide 64" },
 	{ feedforward_0,    "feedforward",   "1 ... 8192" },
 	{ both_ways,        "bidirectional", "recurrent" },
+	{ reverse_both,     "reverse",       "two directions" },
+	{ reverse_transformer, "reverse",    "recurrent" },
+	{ vocabulary_many,  "vocabulary",    "65537" },
+	{ tokens_of_channels, "inputs",      "1 ... 1" },
+	{ embedding_0,      "embedding",     "1 ... 2048" },
+	{ embedding_alone,  "embedding",     "0 ... 0" },
+	{ classes_many,     "classes",       "65537" },
+	{ classes_of_levels, "levels",       "1 ... 1" },
+	{ classes_of_targets, "targets",     "1 ... 1" },
+	{ pool_without_space, "attention",   "1 ... 2048" },
+	{ token_ahead,      "horizon",       "1 ... 1" },
+	{ token_levels,     "levels",        "1 ... 1" },
+	{ reconstruct_some, "targets",       "8; it is 2" },
+	{ reconstruct_texts, "vocabulary",   "numbers" },
+	{ reconstruct_classes, "classes",    "numbers" },
+	{ segment_0,        "segment",       "0 does not divide 6" },
+	{ segment_odd,      "segment",       "4 does not divide 6" },
+	{ segment_long,     "segment",       "0 ... 6" },
+	{ segment_alone,    "segment",       "0 ... 0" },
+	{ segment_layers,   "encoder",       "one recurrent layer" },
+	{ segment_norm,     "encoder",       "without batch norm" },
+	{ segment_thin,     "hidden",        "2 at least" },
 };
 
 START_TEST(limits_are_named)
@@ -232,6 +311,87 @@ static void transformer_last(struct net_spec *s)
 	s->attention = 0;
 }
 
+static const struct expected texts_norm_tensors[] = {
+	{ "embedding.weight",               2, 100, 16 },
+	{ "encoder.weight_ih_l0",           2, 256, 16 },
+	{ "encoder.weight_hh_l0",           2, 256, 64 },
+	{ "encoder.bias_ih_l0",             1, 256, 0 },
+	{ "encoder.bias_hh_l0",             1, 256, 0 },
+	{ "norm.weight",                    1, 64,  0 },
+	{ "norm.bias",                      1, 64,  0 },
+	{ "norm.running_mean",              1, 64,  0 },
+	{ "norm.running_var",               1, 64,  0 },
+	{ "decoder.attention.query.weight", 2, 32,  64 },
+	{ "decoder.attention.key.weight",   2, 32,  64 },
+	{ "decoder.attention.key.bias",     1, 32,  0 },
+	{ "decoder.attention.score.weight", 2, 1,   32 },
+	{ "decoder.embedding.weight",       2, 100, 16 },
+	{ "decoder.cell.weight_ih",         2, 256, 80 },
+	{ "decoder.cell.weight_hh",         2, 256, 64 },
+	{ "decoder.cell.bias_ih",           1, 256, 0 },
+	{ "decoder.cell.bias_hh",           1, 256, 0 },
+	{ "output.weight",                  2, 100, 64 },
+	{ "output.bias",                    1, 100, 0 },
+};
+
+static void texts_norm(struct net_spec *s)
+{
+	texts_of(s);
+	s->encoder = ENCODER_LSTM;
+	s->layers = 1;
+	s->batch_norm = true;
+}
+
+static const struct expected gru_pool_tensors[] = {
+	{ "encoder.weight_ih_l0",           2, 192, 8 },
+	{ "encoder.weight_hh_l0",           2, 192, 64 },
+	{ "decoder.attention.key.weight",   2, 32,  64 },
+	{ "decoder.attention.key.bias",     1, 32,  0 },
+	{ "decoder.attention.score.weight", 2, 1,   32 },
+	{ "output.weight",                  2, 30,  64 },
+	{ "output.bias",                    1, 30,  0 },
+};
+
+static void gru_pool(struct net_spec *s)
+{
+	s->layers = 1;
+	s->bias = false;
+	s->decoder = DECODER_POOL;
+}
+
+static const struct expected rnn_reconstruct_tensors[] = {
+	{ "encoder.weight_ih_l0",           2, 64,  8 },
+	{ "encoder.weight_hh_l0",           2, 64,  64 },
+	{ "decoder.cell.weight_ih",         2, 192, 64 },    /* a GRU's, of the summary */
+	{ "decoder.cell.weight_hh",         2, 192, 64 },
+	{ "output.weight",                  2, 8,   64 },
+	{ "output.bias",                    1, 8,   0 },
+};
+
+static void rnn_reconstruct(struct net_spec *s)
+{
+	rnn_additive(s);
+	answers_steps(s, DECODER_RECONSTRUCT);
+}
+
+static const struct expected gru_segment_tensors[] = {
+	{ "segment.weight",                 2, 65,  3 },
+	{ "segment.bias",                   1, 65,  0 },
+	{ "encoder.weight_ih_l0",           2, 195, 65 },
+	{ "encoder.weight_hh_l0",           2, 195, 65 },
+	{ "decoder.position.weight",        2, 2,   32 },
+	{ "decoder.channel.weight",         2, 8,   33 },
+	{ "output.weight",                  2, 9,   65 },
+	{ "output.bias",                    1, 9,   0 },
+};
+
+static void gru_segment(struct net_spec *s)
+{
+	segments_of(s, 3);
+	s->hidden = 65;
+	s->bias = false;
+}
+
 static const struct tensor_case {
 	void (*change)(struct net_spec *);
 	const struct expected *tensors;
@@ -242,14 +402,27 @@ static const struct tensor_case {
 	{ rnn_additive,  rnn_additive_tensors,  COUNT(rnn_additive_tensors) },
 	{ rnn_both_mean, rnn_both_mean_tensors, COUNT(rnn_both_mean_tensors) },
 	{ transformer_last, transformer_tensors, COUNT(transformer_tensors) },
+	{ texts_norm,    texts_norm_tensors,    COUNT(texts_norm_tensors) },
+	{ gru_pool,      gru_pool_tensors,      COUNT(gru_pool_tensors) },
+	{ rnn_reconstruct, rnn_reconstruct_tensors, COUNT(rnn_reconstruct_tensors) },
+	{ gru_segment,   gru_segment_tensors,   COUNT(gru_segment_tensors) },
 };
 
-/* Matrices at random, norms with a scale of 1, biases 0. */
-static enum tensor_init init_of(const struct tensor *t)
+/* Matrices and codes at random, norms with a scale and a variance of 1, biases 0 but for forget gates. */
+static enum tensor_init init_of(const struct net_spec *s, const struct tensor *t)
 {
-	if (t->ndim == 2)
-		return INIT_XAVIER_UNIFORM;
-	return strstr(t->name, "norm") && strstr(t->name, ".weight") ? INIT_ONE : INIT_ZERO;
+	static const struct { const char *part; enum tensor_init init; } inits[] = {
+		{ "encoder.embedding.weight", INIT_XAVIER_UNIFORM },    /* a map */
+		{ "embedding.weight", INIT_NORMAL }, { "position.weight", INIT_NORMAL }, { "channel.weight", INIT_NORMAL },
+		{ "norm.running_var", INIT_ONE }, { "norm.weight", INIT_ONE }, { "norm1.weight", INIT_ONE },
+		{ "norm2.weight", INIT_ONE }, { "weight_hh", INIT_RECURRENT },
+	};
+	for (int i = 0; i < COUNT(inits); i++)
+		if (strstr(t->name, inits[i].part))
+			return inits[i].init;
+	if (s->encoder == ENCODER_LSTM && strstr(t->name, "bias_ih"))
+		return INIT_FORGET;
+	return t->ndim == 2 ? INIT_XAVIER_UNIFORM : INIT_ZERO;
 }
 
 START_TEST(tensors_are_as_documented)
@@ -273,7 +446,8 @@ START_TEST(tensors_are_as_documented)
 		ck_assert_uint_eq(t->shape[1], tensors[i].cols);
 		ck_assert_uint_eq(t->count, tensors[i].rows * (t->ndim == 2 ? tensors[i].cols : 1));
 		ck_assert_uint_eq(t->offset, offset);
-		ck_assert_int_eq(t->init, init_of(t));
+		ck_assert_int_eq(t->init, init_of(&s, t));
+		ck_assert(t->statistic == (strstr(t->name, "running") != NULL));
 		ck_assert_ptr_eq(tensor_find(&table, t->name), t);
 		offset += t->count;
 	}
@@ -304,8 +478,26 @@ START_TEST(the_largest_table_fits)
 	s.bidirectional = false;
 	transformer_of(&s, 4);
 	s.norm_first = true;
+	texts_of(&s);
+	s.batch_norm = true;
+	s.decoder_input = DECODER_CONTEXT_PREVIOUS;
 	net_tensors(&s, &table);
 	ck_assert_int_eq(table.n, NET_MAX_TENSORS);
+}
+END_TEST
+
+START_TEST(statistics_are_one_run)
+{
+	struct net_spec s = valid_spec();
+	struct tensor_table table;
+	net_tensors(&s, &table);
+	ck_assert_uint_eq(net_statistics(&table).offset, table.count);
+	ck_assert_uint_eq(net_statistics(&table).count, 0);
+	s.batch_norm = true;
+	net_tensors(&s, &table);
+	ck_assert_uint_eq(net_statistics(&table).offset, tensor_find(&table, "norm.running_mean")->offset);
+	ck_assert_uint_eq(net_statistics(&table).count, 2 * 64);
+	ck_assert_uint_eq(tensor_find(&table, "norm.running_var")->offset, net_statistics(&table).offset + 64);
 }
 END_TEST
 
@@ -317,6 +509,7 @@ int main(void)
 	tcase_add_loop_test(tc, limits_are_named, 0, COUNT(bad_cases));
 	tcase_add_loop_test(tc, tensors_are_as_documented, 0, COUNT(tensor_cases));
 	tcase_add_test(tc, the_largest_table_fits);
+	tcase_add_test(tc, statistics_are_one_run);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
