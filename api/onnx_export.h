@@ -1,0 +1,21 @@
+/* onnx_export.h - a network as a graph of ONNX (docs/formats/onnx.md).
+ *
+ *     input [batch, time, columns] floats, or [batch, time] tokens ──► output [batch, steps, outputs]
+ *                                                              └────► attention [batch, steps, time], where there is one
+ *
+ * The initialisers are the network's tensors under their own names, so the graph reads back to the same bits; what ONNX
+ * wants in another order (gates) is put into it by nodes, which a runtime computes once when it loads the file. */
+#ifndef GATECAST_API_ONNX_EXPORT_H
+#define GATECAST_API_ONNX_EXPORT_H
+
+#include "api/onnx.h"
+#include "model/nn/spec.h"
+
+/**
+ * The graph, in a; params (the flat block of s) is borrowed as long as it lives. A Transformer's graph takes sequences of
+ * up to `steps`: positions are a table. Other nodes and initialisers may follow (onnx_write()). ERR_NOMEM.
+ */
+enum err onnx_export(const struct net_spec *s, const float *params, int steps, struct arena *a, struct onnx_graph *out,
+                     struct error *e);
+
+#endif
