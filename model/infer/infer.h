@@ -22,7 +22,8 @@ struct infer_sequence {
 	int T;               /* 1 … */
 	float *y;            /* [net_steps(T)][net_outputs()] written; classes' scores are not normalised */
 	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention; the pool's are every step's */
-	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each layer's c. */
+	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each layer's c. Not used
+	 * with the segment decoder, whose channels have a state each. */
 	const float *start;  /* NULL: zeros */
 	float *final;        /* written, or NULL; as they stand before the batch norm */
 };
