@@ -18,6 +18,7 @@
 
 #define NORM_EPS 1e-5f      /* PyTorch's, of both norms */
 #define MASKED   (-1e30f)   /* a score that softmax makes zero of */
+#define TO_END   INT32_MAX  /* of a slice */
 
 struct exporter {
 	struct onnx_build b;
@@ -201,7 +202,7 @@ static int front(struct exporter *x)
 /* The last row of a series: [B][1][C]. */
 static int last_values(struct exporter *x)
 {
-	return slice(x, x->input, 1, -1, INT64_MAX);
+	return slice(x, x->input, 1, -1, TO_END);
 }
 
 /* Channels less their last values, with zeros in front up to whole segments: [B * C][segments][segment]. */
@@ -341,7 +342,7 @@ static int final_states(struct exporter *x, int outputs)
 	if (!x->s->bidirectional)
 		return last;
 	int first = BUILD_WITH(b, "Gather", attribute_int("axis", 1), outputs, build_int(b, 0));
-	return BUILD_CONCAT(b, 1, slice(x, last, 1, 0, x->s->hidden), slice(x, first, 1, x->s->hidden, INT64_MAX));
+	return BUILD_CONCAT(b, 1, slice(x, last, 1, 0, x->s->hidden), slice(x, first, 1, x->s->hidden, TO_END));
 }
 
 static int mean_states(struct exporter *x, int outputs)
