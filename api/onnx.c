@@ -54,6 +54,14 @@ double onnx_attribute_float(const struct onnx_node *n, const char *name, double 
 	return a ? a->f : otherwise;
 }
 
+const struct onnx_array *onnx_initialiser(const struct onnx_graph *g, const char *name)
+{
+	for (int i = 0; i < g->n_initialisers; i++)
+		if (!strcmp(g->value[i].name, name))
+			return g->value[i].initialiser;
+	return NULL;
+}
+
 const char *onnx_value_name(const struct onnx_graph *g, int value)
 {
 	return value == ONNX_ABSENT ? "" : g->value[value].name;

@@ -105,6 +105,8 @@ enum err onnx_write(const struct onnx_graph *g, struct arena *a, struct strbuf *
 const struct onnx_attribute *onnx_attribute(const struct onnx_node *n, const char *name);
 int64_t onnx_attribute_int(const struct onnx_node *n, const char *name, int64_t otherwise);
 double onnx_attribute_float(const struct onnx_node *n, const char *name, double otherwise);
+/** The initialiser of that name, or NULL. */
+const struct onnx_array *onnx_initialiser(const struct onnx_graph *g, const char *name);
 /** A value's name, for messages; "" of ONNX_ABSENT. */
 const char *onnx_value_name(const struct onnx_graph *g, int value);
 /** fail() at a node: its name, or that of its first output; its operator stands before the sentence. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "api/onnx_build.h"
+#include "api/onnx_cell.h"
 #include "model/nn/transformer.h"
 
 #define NORM_EPS 1e-5f      /* PyTorch's, of both norms */
@@ -108,13 +109,6 @@ static int expand(struct exporter *x, int v, int shape)
 
 /* --- cells ---------------------------------------------------------------------------------------------------------- */
 
-/* ONNX's gates, as indices of ours. */
-static const struct { const char *op; int order[4]; } cells[] = {
-	[CELL_GRU] = { "GRU", { 1, 0, 2 } },        /* z r h of r z n */
-	[CELL_LSTM] = { "LSTM", { 0, 3, 1, 2 } },   /* i o f c of i f g o */
-	[CELL_RNN] = { "RNN", { 0 } },
-};
-
 static int reorder(struct exporter *x, enum cell_type type, int v)
 {
 	int part[BUILD_MAX_OUTPUTS], ordered[BUILD_MAX_OUTPUTS], gates = cell_gates(type);
@@ -122,7 +116,7 @@ static int reorder(struct exporter *x, enum cell_type type, int v)
 		return v;
 	split(x, v, 0, gates, part);
 	for (int i = 0; i < gates; i++)
-		ordered[i] = part[cells[type].order[i]];
+		ordered[i] = part[onnx_cells[type].gate[i]];
 	return build_concat(&x->b, 0, ordered, gates);
 }
 
@@ -187,7 +181,7 @@ static struct cell_result cell(struct exporter *x, const struct cell_values *v, 
 		a[n++] = attribute_int("linear_before_reset", x->s->reset_after);
 	else if (v->type == CELL_RNN && x->s->relu)
 		a[n++] = attribute_texts("activations", relu, v->directions);
-	build_node(&x->b, cells[v->type].op, inputs, v->type == CELL_LSTM ? 7 : 6, out, v->type == CELL_LSTM ? 3 : 2, a, n);
+	build_node(&x->b, onnx_cells[v->type].op, inputs, v->type == CELL_LSTM ? 7 : 6, out, v->type == CELL_LSTM ? 3 : 2, a, n);
 	return (struct cell_result){ out[0], out[1], out[2] };
 }
 
@@ -545,7 +539,7 @@ static int decode(struct exporter *x, const struct encoded *in)
 
 /* --- the whole ------------------------------------------------------------------------------------------------------ */
 
-static void open_graph(struct exporter *x, const float *params)
+static void open_graph(struct exporter *x, const float *params, const struct onnx_rider *rider)
 {
 	static const char *const names[] = { "batch", "time", NULL };
 	const int dim[] = { 0, 0, x->s->inputs };
@@ -554,6 +548,8 @@ static void open_graph(struct exporter *x, const float *params)
 		const struct tensor *t = &x->table.tensor[i];
 		build_initialiser(b, t->name, (const int[]){ (int)t->shape[0], (int)t->shape[1] }, t->ndim, params + t->offset);
 	}
+	if (rider)
+		build_initialiser(b, rider->name, rider->dim, rider->ndim, rider->at);
 	x->input = build_input(b, "input", x->s->vocabulary ? ONNX_INT64 : ONNX_FLOAT, x->s->vocabulary ? 2 : 3, dim, names);
 	x->shape = BUILD(b, "Shape", x->input);
 	x->batch = slice(x, x->shape, 0, 0, 1);
@@ -569,13 +565,13 @@ static void close_graph(struct exporter *x, int y)
 		build_output(&x->b, x->attention, "attention", 3, (const int[]){ 0, x->s->horizon, 0 }, weights);
 }
 
-enum err onnx_export(const struct net_spec *s, const float *params, int steps, struct arena *a, struct onnx_graph *out,
-                     struct error *e)
+enum err onnx_export(const struct net_spec *s, const float *params, const struct onnx_rider *rider, int steps, struct arena *a,
+                     struct onnx_graph *out, struct error *e)
 {
 	struct exporter x = { .s = s, .max_steps = steps, .attention = ONNX_ABSENT };
 	net_tensors(s, &x.table);
 	build_init(&x.b, a);
-	open_graph(&x, params);
+	open_graph(&x, params, rider);
 	struct encoded encoded = encode(&x);
 	close_graph(&x, decode(&x, &encoded));
 	return build_end(&x.b, out, e);

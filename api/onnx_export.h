@@ -11,11 +11,14 @@
 #include "api/onnx.h"
 #include "model/nn/spec.h"
 
+/* An initialiser that no node reads. */
+struct onnx_rider { const char *name; int ndim; const int *dim; const float *at; };
+
 /**
- * The graph, in a; params (the flat block of s) is borrowed as long as it lives. A Transformer's graph takes sequences of
- * up to `steps`: positions are a table. Other nodes and initialisers may follow (onnx_write()). ERR_NOMEM.
+ * The graph, in a; params (the flat block of s) and the rider (NULL: none) are borrowed as long as it lives. A Transformer's
+ * graph takes sequences of up to `steps`: positions are a table. ERR_NOMEM.
  */
-enum err onnx_export(const struct net_spec *s, const float *params, int steps, struct arena *a, struct onnx_graph *out,
-                     struct error *e);
+enum err onnx_export(const struct net_spec *s, const float *params, const struct onnx_rider *rider, int steps, struct arena *a,
+                     struct onnx_graph *out, struct error *e);
 
 #endif

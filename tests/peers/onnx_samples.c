@@ -44,7 +44,7 @@ static void write_graph(const struct sample *s, struct strbuf *out)
 	struct arena a;
 	struct onnx_graph g;
 	arena_init(&a, ARENA_CAP);
-	ck_assert_int_eq(onnx_export(&s->net.spec, s->net.params, s->T, &a, &g, NULL), ERR_OK);
+	ck_assert_int_eq(onnx_export(&s->net.spec, s->net.params, NULL, s->T, &a, &g, NULL), ERR_OK);
 	ck_assert_int_eq(onnx_write(&g, &a, out, NULL), ERR_OK);
 	arena_fini(&a);
 }

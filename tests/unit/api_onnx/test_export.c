@@ -36,7 +36,7 @@ START_TEST(graph_computes_what_the_network_does)
 
 	sample_init(&s, _i);
 	arena_init(&a, ARENA_CAP);
-	ck_assert_int_eq(onnx_export(&s.net.spec, s.net.params, s.T, &a, &g, &e), ERR_OK);
+	ck_assert_int_eq(onnx_export(&s.net.spec, s.net.params, NULL, s.T, &a, &g, &e), ERR_OK);
 	struct onnx_array x = input_of(&s);
 	ck_assert_msg(!onnx_run(&g, &x, &a, NULL, &value, &e), "spec %d: %s", _i, e.what);
 	check_close(_i, "output", &value[g.output[0].value], s.n_y, s.y);
@@ -59,7 +59,7 @@ START_TEST(file_reads_back_to_the_same_bits)
 	arena_init(&a, ARENA_CAP);
 	strbuf_init(&file, ARENA_CAP);
 	strbuf_init(&second, ARENA_CAP);
-	ck_assert_int_eq(onnx_export(&s.net.spec, s.net.params, 9, &a, &g, NULL), ERR_OK);
+	ck_assert_int_eq(onnx_export(&s.net.spec, s.net.params, NULL, 9, &a, &g, NULL), ERR_OK);
 	g.document = "{\"a\":\"\u00e9\"}";
 	ck_assert_int_eq(onnx_write(&g, &a, &file, NULL), ERR_OK);
 	struct error e = { 0 };
