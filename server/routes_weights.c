@@ -66,7 +66,7 @@ static enum err check_loads(const struct imported *m, struct error *e)
 		.calibration = m->calibration, .n_calibration = m->n_calibration,
 	};
 	struct forecaster *f = NULL;
-	enum err rc = model_build(&v, &f, NULL, e);
+	enum err rc = model_build(&v, NULL, &f, NULL, e);
 	forecaster_free(f);
 	return rc;
 }

@@ -97,6 +97,11 @@ static struct encoded encoded_of(const struct network *net, const struct workspa
 	};
 }
 
+static struct network_state start_of(const struct net_spec *s, const struct network_input *in)
+{
+	return net_has_states(s) ? in->start : (struct network_state){ 0 };
+}
+
 void network_forward(const struct net_spec *s, const real *params, const struct network_input *in,
                      const struct network_output *out, real *ws)
 {
@@ -107,13 +112,14 @@ void network_forward(const struct net_spec *s, const real *params, const struct 
 	front_forward(&net.front, params, in, &w.front);
 	struct encoded encoded = encoded_of(&net, &w);
 	const struct packing *p = encoded.packing;
-	encoder_forward(&net.encoder, params, p, front_outputs(&net.front, &w.front), in->start, in->dropout,
+	encoder_forward(&net.encoder, params, p, front_outputs(&net.front, &w.front), start_of(s, in), in->dropout,
 	                &w.encoder);
 	batch_norm_forward(&net.norm, params, p->rows, encoder_outputs(&net.encoder, &w.encoder), trains(in),
 	                   &w.norm);
 	encoder_final(&net.encoder, p, &w.encoder, encoded.outputs, w.final);
 	decoder_forward(&net.decoder, params, &encoded, in, &w.decoder, out);
-	encoder_states(&net.encoder, p, &w.encoder, out->final);
+	if (net_has_states(s))
+		encoder_states(&net.encoder, p, &w.encoder, out->final);
 }
 
 static void gradient_clear(const struct network *net, const struct packing *p, struct encoded_gradient *d)

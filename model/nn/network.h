@@ -34,7 +34,7 @@ struct network_input {
 	int T, B;
 	const int *lengths;               /* [B] */
 	const real *x;                    /* [T][B][inputs]; with a vocabulary the tokens' numbers */
-	struct network_state start;       /* h NULL: zeros; a Transformer has none */
+	struct network_state start;       /* h NULL: zeros; not read unless net_has_states() */
 	const struct dropout_key *dropout;   /* NULL or key 0: no dropout, running statistics: evaluation */
 	/* Teacher forcing, of an attention decoder that feeds back: with this probability a step reads the true value of
 	 * the step before, not its own answer. 1 is always, without a key; between 0 and 1 the key decides. */
@@ -47,7 +47,8 @@ struct network_output {
 	real *y;                          /* [S][B][net_outputs()]: in the network's own units, or classes' scores */
 	real *attention;                  /* [horizon][B][T], zero behind a sequence's end and of decoders that have none; the
 	                                   * pool's weights are every step's; may be NULL */
-	struct network_state final;       /* each sequence's after its last step; NULL where not wanted */
+	struct network_state final;       /* each sequence's after its last step; NULL where not wanted, nor written
+	                                   * unless net_has_states() */
 };
 
 /**

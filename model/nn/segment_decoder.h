@@ -1,5 +1,5 @@
-/* segment_decoder.h - a forecast in segments, all of them at once (SegRNN's parallel decoding; segments.h is its front).
- * For each channel c of each sequence, and each segment j of the horizon:
+/* segment_decoder.h - a forecast in segments, all of them at once: SegRNN's parallel decoding, behind segments.h. For
+ * each channel c of each sequence, and each segment j of the horizon:
  *
  *     p_j   = [position_j, channel_c]          learned codes: which segment, of which channel
  *     h_j   = cell(p_j, state)                 one step of the encoder's own cell, from where the encoder ended

@@ -231,6 +231,12 @@ static inline enum cell_type net_decoder_cell(const struct net_spec *s)
 {
 	return s->encoder == ENCODER_LSTM ? CELL_LSTM : CELL_GRU;
 }
+/** Whether a sequence may begin with a state and leaves one: a recurrent encoder's. Not with segments, where each
+ *  channel has its own, of values less the sequence's last. */
+static inline bool net_has_states(const struct net_spec *s)
+{
+	return s->encoder != ENCODER_TRANSFORMER && s->decoder != DECODER_SEGMENT;
+}
 /** Numbers of the state that one sequence leaves in a recurrent encoder: h of each layer and direction, then each c. */
 static inline int net_state_size(const struct net_spec *s)
 {

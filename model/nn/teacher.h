@@ -1,6 +1,6 @@
-/* teacher.h - teacher forcing: a decoder that feeds back reads, with a probability, the truth of the step before and not
- * its own answer (Williams and Zipser 1989; drawn step by step as in Bengio et al. 2015). The choice is a pure function
- * of where it is made. One block of Philox decides four steps:
+/* teacher.h - teacher forcing: a decoder that feeds back reads, with a probability, the truth of the step before and
+ * not its own answer (Williams and Zipser 1989; drawn step by step as in Bengio et al. 2015). The choice is a pure
+ * function of where it is made. One block of Philox decides four steps:
  *
  *     key      seed
  *     counter  [0] row in the whole minibatch     [2] RNG_TEACHER

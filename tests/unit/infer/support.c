@@ -132,12 +132,23 @@ const float *test_tensor(const struct test_network *n, const char *name)
 	return t ? n->params + t->offset : NULL;
 }
 
-struct infer_model *test_model(const struct test_network *n, const struct kernels *k)
+static struct infer_model *model_with(const struct test_network *n, const struct kernels *k,
+                                      const struct infer_options *o)
 {
 	struct infer_model *m = NULL;
 
-	ck_assert_int_eq(infer_model_new_for(k, &n->spec, n->params, &m, NULL), ERR_OK);
+	ck_assert_int_eq(infer_model_new_for(k, &n->spec, n->params, o, &m, NULL), ERR_OK);
 	return m;
+}
+
+struct infer_model *test_model(const struct test_network *n, const struct kernels *k)
+{
+	return model_with(n, k, NULL);
+}
+
+struct infer_model *test_model_int8(const struct test_network *n, const struct kernels *k)
+{
+	return model_with(n, k, &(struct infer_options){ .int8 = true });
 }
 
 struct infer_ws *test_workspace(const struct infer_model *m, int rows, int max_T)

@@ -25,6 +25,7 @@ void test_network_fini(struct test_network *n);
 const float *test_tensor(const struct test_network *n, const char *name);
 
 struct infer_model *test_model(const struct test_network *n, const struct kernels *k);
+struct infer_model *test_model_int8(const struct test_network *n, const struct kernels *k);
 struct infer_ws *test_workspace(const struct infer_model *m, int rows, int max_T);
 
 /* A spec with every part and option drawn. */

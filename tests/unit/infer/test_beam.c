@@ -57,6 +57,18 @@ static void sharpen(struct test_network *n)
 		n->params[t->offset + i] *= 4;
 }
 
+/* Every second class has always the score of the one before it. */
+static void pair_classes(struct test_network *n)
+{
+	for (int i = n->table.n - 2; i < n->table.n; i++) {   /* output.weight, output.bias */
+		const struct tensor *t = &n->table.tensor[i];
+		const size_t row = t->count / t->shape[0];
+		float *p = n->params + t->offset;
+		for (size_t c = 1; c < t->shape[0]; c += 2)
+			memcpy(p + c * row, p + (c - 1) * row, row * sizeof *p);
+	}
+}
+
 static double log_softmax(const double *score, int classes, int class)
 {
 	double sum = 0;
@@ -85,6 +97,8 @@ START_TEST(greedy_is_the_chain_of_infer_run)
 
 		test_network_init(&n, &s, &r);
 		sharpen(&n);
+		if (i % 2)
+			pair_classes(&n);
 		struct infer_model *m = test_model(&n, level);
 		struct infer_ws *w = test_workspace(m, MAX_ROWS, MAX_T);
 		sequences_init(&q, &s, 5, MAX_T, &r);
@@ -166,7 +180,7 @@ struct plain {
 	int32_t said[MAX_STEPS];
 	int length;
 	bool ended;
-	double log_probability, merit, *attention;
+	double log_probability, merit;
 };
 
 static int by_merit(const void *a, const void *b)
@@ -176,19 +190,17 @@ static int by_merit(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-/* Scores of the step behind what the hypothesis said. */
-static void plain_scores(const struct test_network *n, const struct infer_sequence *seq, const struct plain *p,
-                         double *score)
+/* Scores of the step behind what the hypothesis said, and attention [MAX_STEPS][T]. */
+static void plain_run(const struct test_network *n, const struct infer_sequence *seq, const struct plain *p,
+                      double *score, double *attention)
 {
-	const struct net_spec *s = &n->spec;
+	const size_t classes = (size_t)n->spec.classes;
 	struct reference_answer a = {
-		.y = must_alloc((size_t)s->horizon * s->classes * sizeof *a.y),
-		.attention = must_alloc((size_t)s->horizon * seq->T * sizeof *a.attention), .said = p->said,
+		.y = must_alloc((MAX_STEPS + 1) * classes * sizeof *a.y), .attention = attention, .said = p->said,
 	};
 
 	reference_network(n, seq, &a);
-	memcpy(score, a.y + (size_t)p->length * s->classes, (size_t)s->classes * sizeof *score);
-	free(a.attention);
+	memcpy(score, a.y + p->length * classes, classes * sizeof *score);
 	free(a.y);
 }
 
@@ -205,12 +217,12 @@ static bool plain_search(const struct test_network *n, const struct infer_sequen
 	for (int step = 0; step < max_steps; step++) {
 		int candidates = 0;
 		for (int i = 0; i < *found; i++) {
-			double score[30];
+			double score[30], attention[MAX_STEPS * MAX_T];
 			if (best[i].ended) {
 				next[candidates++] = best[i];
 				continue;
 			}
-			plain_scores(n, seq, &best[i], score);
+			plain_run(n, seq, &best[i], score, attention);
 			for (int c = 0; c < classes; c++) {
 				struct plain *child = &next[candidates++];
 				*child = best[i];
@@ -228,6 +240,20 @@ static bool plain_search(const struct test_network *n, const struct infer_sequen
 	}
 	free(next);
 	return clear;
+}
+
+static void check_answer(const struct test_network *n, const struct infer_sequence *seq, int max_steps,
+                         const struct infer_answer *got, const struct plain *want)
+{
+	double score[30], attention[MAX_STEPS * MAX_T];
+
+	ck_assert_int_eq(got->n, want->length - want->ended);
+	ck_assert_int_eq(memcmp(got->token, want->said, (size_t)max_steps * sizeof *got->token), 0);
+	ck_assert(fabs(got->log_probability - want->log_probability) <=
+	          2 * TOLERANCE * want->length * fmax(1, -want->log_probability));
+	plain_run(n, seq, want, score, attention);
+	for (int i = 0; i < max_steps * seq->T; i++)
+		ck_assert(fabs(got->attention[i] - (i < want->length * seq->T ? attention[i] : 0)) <= TOLERANCE);
 }
 
 START_TEST(any_beam_finds_what_a_plain_search_finds)
@@ -256,13 +282,8 @@ START_TEST(any_beam_finds_what_a_plain_search_finds)
 		if (plain_search(&n, q.seq, width, max_steps, penalty, want, &found)) {
 			compared++;
 			ck_assert_int_eq(a.n, found);
-			for (int k = 0; k < found; k++) {
-				const struct infer_answer *got = &a.answer[k];
-				ck_assert_int_eq(got->n, want[k].length - want[k].ended);
-				ck_assert_int_eq(memcmp(got->token, want[k].said, max_steps * sizeof(int32_t)), 0);
-				ck_assert(fabs(got->log_probability - want[k].log_probability) <=
-				          2 * TOLERANCE * want[k].length * fmax(1, -want[k].log_probability));
-			}
+			for (int k = 0; k < found; k++)
+				check_answer(&n, q.seq, max_steps, &a.answer[k], &want[k]);
 		}
 		sequences_fini(&q);
 		infer_ws_free(w);

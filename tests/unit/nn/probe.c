@@ -33,18 +33,23 @@ void probe_init(struct probe *p, const struct probe_case *c)
 	p->x = s->vocabulary ? random_tokens(p->n_x, 0, s->vocabulary, 2) : random_reals(p->n_x, 2);
 	if (c->teacher)
 		p->teacher = s->classes ? random_tokens(n_teacher, -1, s->classes, 4) : random_reals(n_teacher, 4);
+	if (c->start)
+		p->start = random_reals((size_t)(net_state_size(s) * c->B), 5);
 	p->weight = random_reals(p->n_y, 3);
 	p->y = reals(p->n_y);
 	p->ws = reals(network_scratch(s, T, c->B));
 	p->dparams = reals(p->table.count);
 	p->dx = reals(p->n_x);
 	p->in = (struct network_input){ .T = T, .B = c->B, .lengths = c->lengths, .x = p->x, .dropout = &p->key,
-	                                .teacher = p->teacher, .teacher_ratio = c->teacher_ratio };
+	                                .teacher = p->teacher, .teacher_ratio = c->teacher_ratio,
+	                                .start = { .h = p->start } };
+	if (c->start && s->encoder == ENCODER_LSTM)
+		p->in.start.c = p->start + s->layers * net_width(s) * c->B;
 }
 
 void probe_fini(struct probe *p)
 {
-	real *all[] = { p->params, p->x, p->teacher, p->weight, p->y, p->ws, p->dparams, p->dx };
+	real *all[] = { p->params, p->x, p->start, p->teacher, p->weight, p->y, p->ws, p->dparams, p->dx };
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		free(all[i]);
 }

@@ -15,6 +15,7 @@ struct probe_case {
 	struct net_spec spec;
 	int B, lengths[PROBE_MAX_BATCH];
 	uint32_t key;               /* of dropout and of the teacher; 0: none */
+	bool start;                 /* from other states than zeros */
 	bool teacher;
 	double teacher_ratio;
 };
@@ -26,7 +27,7 @@ struct probe {
 	struct network_input in;
 	struct tensor_table table;
 	size_t n_x, n_y;
-	real *params, *x, *teacher, *weight, *y, *ws;    /* weight: c of the loss */
+	real *params, *x, *start, *teacher, *weight, *y, *ws;    /* weight: c of the loss */
 	real *dparams, *dx;
 };
 

@@ -35,6 +35,12 @@ static const struct { const char *name; struct net_spec spec; } compositions[] =
 	  { .encoder = ENCODER_LSTM, .inputs = 2, .hidden = 9, .layers = 2, .bias = true, .attention = 7,
 	    .decoder_input = DECODER_CONTEXT_PREVIOUS, .classes = 11, .embedding = 5, .targets = 1, .levels = 1,
 	    .horizon = 7 } },
+	{ "token, lstm, classes of texts",
+	  { .encoder = ENCODER_LSTM, .inputs = 1, .vocabulary = 8, .embedding = 5, .hidden = 9, .layers = 2, .bias = true,
+	    .decoder = DECODER_TOKEN, .classes = 7, .targets = 1, .levels = 1, .horizon = 1 } },
+	{ "token, gru from the end",
+	  { .encoder = ENCODER_GRU, .inputs = 3, .hidden = 9, .layers = 2, .bias = true, .reverse = true,
+	    .decoder = DECODER_TOKEN, .targets = 2, .levels = 1, .horizon = 1 } },
 	{ "classes, dot, both ways",
 	  { .encoder = ENCODER_GRU, .inputs = 2, .hidden = 5, .layers = 2, .bias = true, .bidirectional = true,
 	    .score = SCORE_DOT, .decoder_input = DECODER_CONTEXT_PREVIOUS, .classes = 6, .embedding = 3,
@@ -263,6 +269,25 @@ START_TEST(segments_see_no_level)
 }
 END_TEST
 
+/* There is room for a state a sequence, and with channels there are more. */
+START_TEST(segments_begin_and_end_with_no_state)
+{
+	struct net_spec s = named("segment, lstm, levels");
+	struct setup u;
+	setup_init(&u, &s);
+	setup_run(&u, NULL);
+	real start = NAN, final = 7, *y = reals(u.call.n_y);
+	network_forward(&s, u.params,
+	                &(struct network_input){ .T = T, .B = B, .lengths = call_lengths, .x = u.call.x,
+	                                         .start = { &start, &start } },
+	                &(struct network_output){ .y = y, .final = { &final, &final } }, u.call.ws);
+	ck_assert_mem_eq(y, u.call.y, u.call.n_y * sizeof *y);
+	ck_assert(final == 7);
+	free(y);
+	setup_fini(&u);
+}
+END_TEST
+
 /* --- feedback and teacher ---------------------------------------------- */
 
 /* What a free run answers, as a teacher would say it: the best class, or the middle level. */
@@ -313,7 +338,7 @@ START_TEST(a_teacher_who_says_the_same_changes_nothing)
 }
 END_TEST
 
-/* Another value at one step of one sequence is read by the step behind it, and by no step before nor sequence beside. */
+/* Another value at one step of one sequence is read by the step behind it, by no step before nor sequence beside. */
 START_TEST(a_teacher_is_read_a_step_later)
 {
 	enum { STEP = 2, ROW = 1 };
@@ -404,26 +429,33 @@ START_TEST(the_lowest_of_equal_classes_is_read)
 }
 END_TEST
 
-/* The share of forced steps is the ratio's, and a choice is the same wherever the shard begins. */
+/* Within five standard errors of n independent draws. */
+static bool is_share(int count, int n, double share)
+{
+	return fabs((double)count / n - share) <= 5 * sqrt(share * (1 - share) / n);
+}
+
+/* The share of forced steps is the ratio's, and neither the step before nor the sequence beside tells which. */
 START_TEST(a_ratio_is_a_share)
 {
 	enum { ROWS = 200, STEPS = 50 };
 	static const double ratios[] = { 0, 0.1, 0.5, 0.9, 1 };
 	const real value = 0;
+	const struct dropout_key key = { .seed = 9, .key = 4 };
 	for (size_t i = 0; i < sizeof ratios / sizeof *ratios; i++) {
-		const struct dropout_key whole = { .seed = 9, .key = 4 }, shard = { .seed = 9, .key = 4, .row_base = 7 };
-		struct network_input in = { .teacher = &value, .teacher_ratio = ratios[i], .dropout = &whole };
-		struct network_input cut = in;
-		int forced = 0;
-		cut.dropout = &shard;
+		const struct network_input in = { .teacher = &value, .teacher_ratio = ratios[i], .dropout = &key };
+		int forced = 0, before = 0, beside = 0;
 		for (int b = 0; b < ROWS; b++) {
 			for (int t = 1; t <= STEPS; t++) {
-				forced += teacher_forces(&in, b, t);
-				ck_assert(teacher_forces(&cut, b, t) == teacher_forces(&in, b + 7, t));
+				bool now = teacher_forces(&in, b, t);
+				forced += now;
+				before += now && teacher_forces(&in, b, t + 1);
+				beside += now && teacher_forces(&in, b + 1, t);
 			}
 		}
-		double n = ROWS * STEPS, deviation = sqrt(ratios[i] * (1 - ratios[i]) / n);
-		ck_assert(fabs(forced / n - ratios[i]) <= 5 * deviation);
+		ck_assert(is_share(forced, ROWS * STEPS, ratios[i]));
+		ck_assert(is_share(before, ROWS * STEPS, ratios[i] * ratios[i]));
+		ck_assert(is_share(beside, ROWS * STEPS, ratios[i] * ratios[i]));
 	}
 }
 END_TEST
@@ -459,6 +491,7 @@ int main(void)
 	tcase_add_test(tc, reconstruct_is_a_cell_that_reads_the_summary);
 	tcase_add_test(tc, a_short_segment_is_filled_in_front);
 	tcase_add_test(tc, segments_see_no_level);
+	tcase_add_test(tc, segments_begin_and_end_with_no_state);
 	tcase_add_loop_test(tc, a_teacher_who_says_the_same_changes_nothing, 0, FED_BACK);
 	tcase_add_loop_test(tc, a_teacher_is_read_a_step_later, 0, FED_BACK);
 	tcase_add_loop_test(tc, the_last_value_is_not_read, 0, FED_BACK);
