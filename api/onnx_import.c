@@ -49,6 +49,7 @@ struct reading {
 	bool batch_first;                     /* the input's first axis is the batch */
 	struct layer layer[NET_MAX_LAYERS];
 	struct head head;
+	bool swapped;                         /* the query's matrix stands behind the key's in the file */
 	struct net_spec net;
 };
 
@@ -382,13 +383,33 @@ static void fill_head(const struct reading *r, bool bias, const struct tensor *t
 			out[i * cols + k] = h->weight->at[h->transposed ? k * rows + i : i * cols + k];
 }
 
+static bool has_shape(const struct onnx_array *a, int ndim, size_t rows, size_t cols)
+{
+	return a && a->ndim == ndim && (size_t)a->dim[0] == rows && (ndim == 1 || (size_t)a->dim[1] == cols);
+}
+
+/* torch.onnx folds a transposition into a matrix and gives it a name of its own ("onnx::MatMul_247"), so there the shape has to
+ * do. The query's and the key's have the same one: the proof tells which is which. */
+static const struct onnx_array *find_folded(const struct reading *r, const struct tensor *t)
+{
+	bool query = !strcmp(t->name, "decoder.attention.query.weight"), key = !strcmp(t->name, "decoder.attention.key.weight");
+	int skip = r->net.decoder == DECODER_ATTENTION && (query ? r->swapped : key && !r->swapped);
+	for (int i = 0; t->ndim == 2 && i < r->g->n_initialisers; i++) {
+		const struct onnx_value *v = &r->g->value[i];
+		if (!strncmp(v->name, "onnx::", strlen("onnx::")) && has_shape(v->initialiser, 2, t->shape[1], t->shape[0]) && !skip--)
+			return v->initialiser;
+	}
+	return NULL;
+}
+
 static enum err fill_named(const struct reading *r, const struct tensor *t, float *out)
 {
-	const struct onnx_array *a = onnx_initialiser(r->g, t->name);
-	if (!a || a->ndim != t->ndim || (size_t)a->dim[0] != t->shape[0] || (t->ndim == 2 && (size_t)a->dim[1] != t->shape[1]))
+	const struct onnx_array *named = onnx_initialiser(r->g, t->name), *folded = named ? NULL : find_folded(r, t);
+	if (!folded && !has_shape(named, t->ndim, t->shape[0], t->shape[1]))
 		return fail(r->e, ERR_INVALID, t->name, "the initialiser %.80s is missing, or does not have the shape [%zu, %zu]", t->name,
 		            t->shape[0], t->shape[1]);
-	memcpy(out, a->at, t->count * sizeof *out);
+	for (size_t i = 0; i < t->count; i++)
+		out[i] = folded ? folded->at[i % t->shape[1] * t->shape[0] + i / t->shape[1]] : named->at[i];
 	return ERR_OK;
 }
 
@@ -501,13 +522,12 @@ static int dim_of(const struct onnx_array *a, int i)
 /* Our decoder or pool under our names: what the shapes of its initialisers say. */
 static void read_decoder(struct reading *r)
 {
-	const struct onnx_array *query = onnx_initialiser(r->g, "decoder.attention.query.weight");
-	const struct onnx_array *key = onnx_initialiser(r->g, "decoder.attention.key.weight");
+	const struct onnx_array *key = onnx_initialiser(r->g, "decoder.attention.key.bias");
 	const struct onnx_array *ih = onnx_initialiser(r->g, "decoder.cell.weight_ih");
 	struct net_spec *s = &r->net;
 	s->decoder = ih ? DECODER_ATTENTION : key ? DECODER_POOL : DECODER_LAST;
 	s->attention = dim_of(key, 0);
-	s->score = query ? SCORE_ADDITIVE : SCORE_DOT;
+	s->score = key ? SCORE_ADDITIVE : SCORE_DOT;
 	s->decoder_input = dim_of(ih, 1) == net_width(s) ? DECODER_CONTEXT : DECODER_CONTEXT_PREVIOUS;
 }
 
@@ -539,16 +559,16 @@ static const struct onnx_node *before_head(const struct reading *r)
 	return producer == ONNX_ABSENT ? r->head.node : &r->g->node[producer];
 }
 
-/* Take the graph for one decoder after the other, until it is one. */
+/* Take the graph for one network after the other, until it is one. */
 static enum err prove(struct reading *r, float **weights, size_t *n_weights)
 {
 	static const enum decoder_type heads[] = { DECODER_LAST, DECODER_MEAN };
 	const struct onnx_array *want = &r->value[r->g->output[0].value];
-	int n = r->net.decoder == DECODER_LAST ? 2 : 1;
-	bool same = false;
-	for (int i = 0; i < n; i++) {
-		if (n > 1)
+	bool open = r->net.decoder == DECODER_LAST, same = false;
+	for (int i = 0; i < 2; i++) {
+		if (open)
 			r->net.decoder = heads[i];
+		r->swapped = i;
 		enum err rc = fill_weights(r, weights, n_weights);
 		if (!rc)
 			rc = compare(r, *weights, &r->input, want, &same);
