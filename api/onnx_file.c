@@ -40,13 +40,13 @@ static void memory_keep(void *data, void *p)
 
 static enum err too_large(const struct arena *a, struct error *e)
 {
-	return fail(e, ERR_TOO_LARGE, "", "the graph takes more than %zu bytes of memory", a->cap);
+	return fail(e, ERR_TOO_LARGE, "file", "the graph takes more than %zu bytes of memory", a->cap);
 }
 
 /* What could not be unpacked was too large, or no such message at all. */
 static enum err unpack_failed(const struct memory *m, size_t len, struct error *e)
 {
-	return m->full ? too_large(m->arena, e) : fail(e, ERR_SYNTAX, "", "the %zu bytes are no ONNX file", len);
+	return m->full ? too_large(m->arena, e) : fail(e, ERR_SYNTAX, "file", "the %zu bytes are no ONNX file", len);
 }
 
 /* Zeroed room for count things of that size, or ERR_TOO_LARGE. */

@@ -139,7 +139,7 @@ def test_what_was_never_calibrated_has_no_quantiles_and_no_skill(server):
 
 REFUSED = {
     "not the type": ({"Content-Type": "application/json"}, b"{}", "", 415, "Content-Type", ""),
-    "no graph": (ONNX, b"\x00" * 4, "", 400, "", "no ONNX file"),
+    "no graph": (ONNX, b"\x00" * 4, "", 400, "file", "no ONNX file"),
     "a graph of nothing": (ONNX, b"\x3a\x00\x42\x02\x10\x11", "", 422, "input", "0 inputs"),
     "no file": (SAFETENSORS, b"\x00" * 4, "", 400, "header", "too few"),
     "a header that is too long": (SAFETENSORS, b"\xff" * 16, "", 413, "header", "limit"),
