@@ -3,6 +3,7 @@ import random
 
 import pytest
 
+import texts
 import weights
 from gatecast import command
 
@@ -167,6 +168,15 @@ def test_a_trained_model_moves_as_onnx_too(server):
     assert copy["sha256"] == server.get("/v1/models/wave-3/versions/1").expect(200).json["sha256"]
     assert export(server, "wave-onnx", kind="onnx") == file
     assert export(server, "wave-onnx") == export(server, "wave-3")
+
+
+@pytest.mark.parametrize("task", ["generate", "classify", "translate"])
+def test_a_model_of_texts_moves_as_onnx_with_its_vocabulary(server, task):
+    texts.publish(server, task, task)
+    file = export(server, task, kind="onnx")
+    assert "é".encode() in file
+    server.put(f"/v1/models/{task}-copy", file, headers=ONNX).expect(201)
+    assert export(server, f"{task}-copy") == export(server, task)
 
 
 def test_other_formats_are_not_exported(server):
