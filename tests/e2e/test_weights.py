@@ -174,7 +174,6 @@ def test_a_trained_model_moves_as_onnx_too(server):
 def test_a_model_of_texts_moves_as_onnx_with_its_vocabulary(server, task):
     texts.publish(server, task, task)
     file = export(server, task, kind="onnx")
-    assert "é".encode() in file
     server.put(f"/v1/models/{task}-copy", file, headers=ONNX).expect(201)
     assert export(server, f"{task}-copy") == export(server, task)
 
