@@ -14,8 +14,7 @@ static const double levels[] = { 0.1, 0.5, 0.9 };
 
 struct answer {
 	struct model_version version;
-	struct trained trained;
-	const struct forecaster *forecaster;   /* trained's */
+	struct forecaster *forecaster;
 	struct forecast forecast;
 	double *rows;               /* [n][columns] */
 	int64_t *dates;             /* [horizon], NULL: the series has none */
@@ -28,10 +27,7 @@ static enum err load_model(const struct options *o, struct answer *a, struct err
 	if (!rc)
 		rc = model_get(s, o->argument[0], (int)o->version, NULL, true, &a->version, e);
 	if (!rc)
-		rc = model_build(&a->version, NULL, &a->trained, NULL, e);
-	a->forecaster = a->trained.forecaster;
-	if (!rc && (!a->forecaster || net_answers_steps(&a->forecaster->net)))
-		rc = fail(e, ERR_INVALID, o->argument[0], "this model does not forecast series; `gatecast serve` has routes for it");
+		rc = model_build_forecaster(&a->version, NULL, &a->forecaster, e);
 	store_close(s);
 	return rc;
 }
@@ -141,7 +137,7 @@ int command_predict(const struct options *o)
 	struct error e;
 	enum err rc = load_model(o, &a, &e);
 	if (!rc)
-		rc = series_file_read(o->argument[1], NULL, &file, &e);
+		rc = series_file_read(o->argument[1], &file, &e);
 	if (!rc)
 		rc = set_context(&a, file.frame, o->argument[1], &e);
 	if (!rc)
@@ -156,7 +152,7 @@ int command_predict(const struct options *o)
 	free(a.rows);
 	free(a.forecast.mean);
 	free(a.forecast.quantile);
-	trained_fini(&a.trained);
+	forecaster_free(a.forecaster);
 	model_version_fini(&a.version);
 	series_file_fini(&file);
 	return rc ? command_failed(&e) : 0;

@@ -58,7 +58,8 @@ static enum err build_forecaster(const struct model_version *v, const struct doc
 	enum err rc = read_calibration(v, d, &calibration, e);
 	if (rc)
 		return rc;
-	return forecaster_new(&d->pipeline, &d->net, d->level, d->frequency, v->weights, o, calibration, &out->forecaster, e);
+	return forecaster_new(&d->pipeline, &d->net, d->level, d->frequency, v->weights, o, calibration, &out->forecaster,
+	                      e);
 }
 
 static enum err build_text(const struct model_version *v, struct document *d, const struct infer_options *o,
@@ -69,8 +70,8 @@ static enum err build_text(const struct model_version *v, struct document *d, co
 	return text_model_new(&d->net, v->weights, o, source, target, d->max_steps, &out->text, e);
 }
 
-enum err model_build(const struct model_version *v, const struct infer_options *o, struct trained *out,
-                     char preset[32], struct error *e)
+enum err model_build(const struct model_version *v, const struct infer_options *o, struct trained *out, char preset[32],
+                     struct error *e)
 {
 	struct document d = { 0 };
 	struct tensor_table tensors;
@@ -91,9 +92,8 @@ enum err model_build(const struct model_version *v, const struct infer_options *
 	return rc;
 }
 
-enum model_use model_use(const struct model *m)
+static enum model_use use_of(const struct trained *t)
 {
-	const struct trained *t = &m->trained;
 	if (!t->text)
 		return t->forecaster->net.decoder == DECODER_RECONSTRUCT ? USE_RECONSTRUCT : USE_FORECAST;
 	switch (t->text->task) {
@@ -102,6 +102,25 @@ enum model_use model_use(const struct model *m)
 	case TEXT_TRANSLATE: break;
 	}
 	return USE_TRANSLATE;
+}
+
+enum model_use model_use(const struct model *m)
+{
+	return use_of(&m->trained);
+}
+
+enum err model_build_forecaster(const struct model_version *v, const struct infer_options *o, struct forecaster **out,
+                                struct error *e)
+{
+	struct trained t = { 0 };
+	enum err rc = model_build(v, o, &t, NULL, e);
+	if (!rc && use_of(&t) != USE_FORECAST)
+		rc = fail(e, ERR_INVALID, v->name, "version %d does not forecast series; `gatecast serve` has a route for it", v->version);
+	if (rc)
+		trained_fini(&t);
+	else
+		*out = t.forecaster;
+	return rc;
 }
 
 struct model *model_ref(struct model *m)
