@@ -9,7 +9,7 @@
 #include "storage/key_store.h"
 
 #define JSON "application/json"
-#define SAFETENSORS "application/x-safetensors"
+#define WEIGHTS "application/x-safetensors, application/onnx"
 #define TEXTS "text/csv, text/tab-separated-values, text/plain"
 #define PROBE (ROUTE_ADMIN | ROUTE_OPEN)
 
@@ -38,7 +38,7 @@ const struct route routes[] = {
 
 	{ "GET", "/v1/models", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, list_models, NULL, NULL, NULL },
 	{ "GET", "/v1/models/{}", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_model, NULL, NULL, NULL },
-	{ "PUT", "/v1/models/{}", KEY_TRAIN, LANE_WRITE, BODY_UPLOAD, SAFETENSORS, 0, put_model, weights_open, weights_push, weights_free },
+	{ "PUT", "/v1/models/{}", KEY_TRAIN, LANE_WRITE, BODY_UPLOAD, WEIGHTS, 0, put_model, weights_open, weights_push, weights_free },
 	{ "GET", "/v1/models/{}/versions/{}/export", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_export, NULL, NULL, NULL },
 	{ "GET", "/v1/models/{}/versions/{}", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_version, NULL, NULL, NULL },
 	{ "GET", "/v1/models/{}/metadata", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_predict_metadata, NULL, NULL, NULL },
@@ -50,6 +50,10 @@ const struct route routes[] = {
 	{ "POST", "/v1/models/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict, NULL, NULL, NULL },
 	{ "POST", "/v1/models/{}/versions/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict_version, NULL, NULL, NULL },
 	{ "POST", "/v1/models/{}/labels/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict_label, NULL, NULL, NULL },
+	{ "POST", "/v1/generate", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_generate, NULL, NULL, NULL },
+	{ "POST", "/v1/classify", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_classify, NULL, NULL, NULL },
+	{ "POST", "/v1/translate", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_translate, NULL, NULL, NULL },
+	{ "POST", "/v1/anomalies", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_anomalies, NULL, NULL, NULL },
 
 	{ "GET", "/v2", 0, LANE_INLINE, BODY_NONE, NULL, ROUTE_OPEN, get_v2_server, NULL, NULL, NULL },
 	{ "GET", "/v2/health/live", 0, LANE_INLINE, BODY_NONE, NULL, ROUTE_OPEN, get_v2_live, NULL, NULL, NULL },

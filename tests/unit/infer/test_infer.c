@@ -119,8 +119,8 @@ static const struct net_spec bit_specs[] = {
 	{ .inputs = 1, .vocabulary = 50, .embedding = 20, .encoder = ENCODER_GRU, .hidden = 36, .layers = 2,
 	  .bidirectional = true, .bias = true, .reset_after = true, .batch_norm = true, .score = SCORE_DOT,
 	  .decoder_input = DECODER_CONTEXT_PREVIOUS, .classes = 37, .targets = 1, .levels = 1, .horizon = 5 },
-	{ .inputs = 1, .vocabulary = 30, .embedding = 11, .encoder = ENCODER_LSTM, .hidden = 40, .layers = 2, .bias = true,
-	  .decoder = DECODER_TOKEN, .classes = 30, .targets = 1, .levels = 1, .horizon = 1 },
+	{ .inputs = 1, .vocabulary = 30, .embedding = 11, .encoder = ENCODER_LSTM, .hidden = 40, .layers = 2,
+	  .bias = true, .decoder = DECODER_TOKEN, .classes = 30, .targets = 1, .levels = 1, .horizon = 1 },
 	{ .inputs = 4, .encoder = ENCODER_GRU, .hidden = 40, .layers = 1, .reverse = true, .bias = true,
 	  .decoder = DECODER_POOL, .attention = 20, .targets = 2, .levels = 3, .horizon = 4 },
 	{ .inputs = 5, .encoder = ENCODER_LSTM, .hidden = 18, .layers = 1, .bidirectional = true, .bias = true,
@@ -143,7 +143,7 @@ START_TEST(company_does_not_change_a_bit)
 	test_network_init(&n, s, &r);
 	struct infer_model *m = test_model(&n, level);
 	struct infer_ws *w = test_workspace(m, MAX_ROWS, MAX_T);
-	sequences_init(&alone, s, 1000, MAX_T, &r);
+	sequences_init(&alone, s, 500, MAX_T, &r);
 	sequences_again(&mixed, &alone);
 	run_alone(m, w, &alone);
 	run_mixed(m, w, &mixed, &r);
@@ -169,7 +169,7 @@ START_TEST(both_fused_levels_give_the_same_bits)
 	struct infer_model *narrow_model = test_model(&n, kernels_find("avx2")), *wide_model = test_model(&n, level);
 	struct infer_ws *w = test_workspace(wide_model, MAX_ROWS, MAX_T);
 	ck_assert_int_eq(infer_ws_reserve(w, narrow_model, MAX_T, NULL), ERR_OK);
-	sequences_init(&narrow, s, 500, MAX_T, &r);
+	sequences_init(&narrow, s, 300, MAX_T, &r);
 	sequences_again(&wide, &narrow);
 	run_mixed(narrow_model, w, &narrow, &r);
 	run_mixed(wide_model, w, &wide, &r);
