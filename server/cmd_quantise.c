@@ -200,7 +200,7 @@ int command_quantise(const struct options *o)
 	struct error e;
 	enum err rc = build_sides(o, &c, &e);
 	if (!rc)
-		rc = series_file_read(o->argument[1], &file, &e);
+		rc = series_file_read(o->argument[1], NULL, &file, &e);
 	if (!rc)
 		rc = set_rows(&c, file.frame, o->argument[1], &e);
 	if (!rc)

@@ -66,6 +66,8 @@ static const struct row rows[] = {
 	{ "target", "COLUMN", NULL, KIND_TEXT, AT(target), 0, 0, COMMAND_TRAIN, "The column to forecast (needed)" },
 	{ "features", "LIST", NULL, KIND_TEXT, AT(features), 0, 0, COMMAND_TRAIN,
 	  "What the model sees, with commas: columns, sma_10, ema_20, rsi_14, macd_12_26_9, log_return_1, log_volatility_20" },
+	{ "text", "LIST", NULL, KIND_TEXT, AT(text), 0, 0, COMMAND_TRAIN,
+	  "Columns of a CSV or TSV file, with commas, that are text whatever their cells look like" },
 	{ "model", "NAME", NULL, KIND_TEXT, AT(model), 0, 0, COMMAND_TRAIN, "The model's name; else file and horizon" },
 	{ "preset", "NAME", "attention_gru", KIND_TEXT, AT(preset), 0, 0, COMMAND_TRAIN,
 	  "The network: attention_gru, attention_lstm, gru, lstm, rnn or transformer" },

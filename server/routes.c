@@ -10,6 +10,7 @@
 
 #define JSON "application/json"
 #define SAFETENSORS "application/x-safetensors"
+#define TEXTS "text/csv, text/tab-separated-values, text/plain"
 #define PROBE (ROUTE_ADMIN | ROUTE_OPEN)
 
 const struct route routes[] = {
@@ -21,7 +22,7 @@ const struct route routes[] = {
 	{ "GET", "/openapi.json", 0, LANE_INLINE, BODY_NONE, NULL, ROUTE_OPEN, get_openapi, NULL, NULL, NULL },
 
 	{ "GET", "/v1/datasets", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, list_datasets, NULL, NULL, NULL },
-	{ "PUT", "/v1/datasets/{}", KEY_TRAIN, LANE_WRITE, BODY_UPLOAD, "text/csv", 0, put_dataset, upload_open, upload_push, upload_free },
+	{ "PUT", "/v1/datasets/{}", KEY_TRAIN, LANE_WRITE, BODY_UPLOAD, TEXTS, 0, put_dataset, upload_open, upload_push, upload_free },
 	{ "GET", "/v1/datasets/{}", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_dataset, NULL, NULL, NULL },
 	{ "GET", "/v1/datasets/{}/rows", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_dataset_rows, NULL, NULL, NULL },
 	{ "DELETE", "/v1/datasets/{}", KEY_TRAIN, LANE_WRITE, BODY_NONE, NULL, 0, delete_dataset, NULL, NULL, NULL },

@@ -25,7 +25,7 @@ void decode_steps(const struct group *g, const struct infer_model *m)
 
 	for (int r = 0; r < g->rows; r++) {
 		const float *states = top_states(g, m, r);
-		for (int t = 0; t < g->row[r].T; t++) {
+		for (int t = 0; g->row[r].seq->y && t < g->row[r].T; t++) {
 			memcpy(g->h[0] + q.n * width, states + t * width, width * sizeof *states);
 			q.to[q.n++] = g->row[r].seq->y + t * outputs;
 			if (q.n == GROUP_OUTPUTS)

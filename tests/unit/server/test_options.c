@@ -50,6 +50,7 @@ static const struct { const char *command, *name, *variable; size_t at; const ch
 	{ "health", "admin", "GATECAST_ADMIN", AT(admin), "127.0.0.1:9090" },
 	{ "train", "target", "GATECAST_TARGET", AT(target), NULL },
 	{ "train", "features", "GATECAST_FEATURES", AT(features), NULL },
+	{ "train", "text", "GATECAST_TEXT", AT(text), NULL },
 	{ "train", "model", "GATECAST_MODEL", AT(model), NULL },
 	{ "train", "preset", "GATECAST_PRESET", AT(preset), "attention_gru" },
 	{ "convert", "columns", "GATECAST_COLUMNS", AT(weights.columns), NULL },
