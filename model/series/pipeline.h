@@ -15,7 +15,8 @@
  *
  * What reconstructs its window has no last value to hold on to: its targets are absolute and standardised, as
  * channels too. A model that was trained elsewhere has no scales: its channels are TRANSFORM_NONE and its targets
- * absolute with mean 0 and scale 1, so the network is given the values as they are, and what it says is the forecast. */
+ * absolute with mean 0 and scale 1, so the network is given the values as they are, and what it says is the
+ * forecast. */
 #ifndef GATECAST_SERIES_PIPELINE_H
 #define GATECAST_SERIES_PIPELINE_H
 
