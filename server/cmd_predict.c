@@ -14,7 +14,8 @@ static const double levels[] = { 0.1, 0.5, 0.9 };
 
 struct answer {
 	struct model_version version;
-	struct forecaster *forecaster;
+	struct trained trained;
+	const struct forecaster *forecaster;   /* trained's */
 	struct forecast forecast;
 	double *rows;               /* [n][columns] */
 	int64_t *dates;             /* [horizon], NULL: the series has none */
@@ -27,7 +28,10 @@ static enum err load_model(const struct options *o, struct answer *a, struct err
 	if (!rc)
 		rc = model_get(s, o->argument[0], (int)o->version, NULL, true, &a->version, e);
 	if (!rc)
-		rc = model_build(&a->version, &a->forecaster, NULL, e);
+		rc = model_build(&a->version, &a->trained, NULL, e);
+	a->forecaster = a->trained.forecaster;
+	if (!rc && (!a->forecaster || net_answers_steps(&a->forecaster->net)))
+		rc = fail(e, ERR_INVALID, o->argument[0], "this model does not forecast series; `gatecast serve` has routes for it");
 	store_close(s);
 	return rc;
 }
@@ -152,7 +156,7 @@ int command_predict(const struct options *o)
 	free(a.rows);
 	free(a.forecast.mean);
 	free(a.forecast.quantile);
-	forecaster_free(a.forecaster);
+	trained_fini(&a.trained);
 	model_version_fini(&a.version);
 	series_file_fini(&file);
 	return rc ? command_failed(&e) : 0;

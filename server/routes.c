@@ -10,6 +10,7 @@
 
 #define JSON "application/json"
 #define SAFETENSORS "application/x-safetensors"
+#define TEXTS "text/csv, text/tab-separated-values, text/plain"
 #define PROBE (ROUTE_ADMIN | ROUTE_OPEN)
 
 const struct route routes[] = {
@@ -21,7 +22,7 @@ const struct route routes[] = {
 	{ "GET", "/openapi.json", 0, LANE_INLINE, BODY_NONE, NULL, ROUTE_OPEN, get_openapi, NULL, NULL, NULL },
 
 	{ "GET", "/v1/datasets", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, list_datasets, NULL, NULL, NULL },
-	{ "PUT", "/v1/datasets/{}", KEY_TRAIN, LANE_WRITE, BODY_UPLOAD, "text/csv", 0, put_dataset, upload_open, upload_push, upload_free },
+	{ "PUT", "/v1/datasets/{}", KEY_TRAIN, LANE_WRITE, BODY_UPLOAD, TEXTS, 0, put_dataset, upload_open, upload_push, upload_free },
 	{ "GET", "/v1/datasets/{}", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_dataset, NULL, NULL, NULL },
 	{ "GET", "/v1/datasets/{}/rows", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_dataset_rows, NULL, NULL, NULL },
 	{ "DELETE", "/v1/datasets/{}", KEY_TRAIN, LANE_WRITE, BODY_NONE, NULL, 0, delete_dataset, NULL, NULL, NULL },
@@ -49,6 +50,10 @@ const struct route routes[] = {
 	{ "POST", "/v1/models/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict, NULL, NULL, NULL },
 	{ "POST", "/v1/models/{}/versions/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict_version, NULL, NULL, NULL },
 	{ "POST", "/v1/models/{}/labels/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict_label, NULL, NULL, NULL },
+	{ "POST", "/v1/generate", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_generate, NULL, NULL, NULL },
+	{ "POST", "/v1/classify", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_classify, NULL, NULL, NULL },
+	{ "POST", "/v1/translate", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_translate, NULL, NULL, NULL },
+	{ "POST", "/v1/anomalies", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_anomalies, NULL, NULL, NULL },
 
 	{ "GET", "/v2", 0, LANE_INLINE, BODY_NONE, NULL, ROUTE_OPEN, get_v2_server, NULL, NULL, NULL },
 	{ "GET", "/v2/health/live", 0, LANE_INLINE, BODY_NONE, NULL, ROUTE_OPEN, get_v2_live, NULL, NULL, NULL },

@@ -169,7 +169,7 @@ static enum err say_result(struct worker *w, struct error *e)
 	if (rc)
 		goto done;
 	if (publish) {
-		document_render(f, &w->recipe, &document);
+		document_render(&(struct trained){ .forecaster = f }, &w->recipe, &document);
 		evaluation_render(&v, &evaluation);
 		wire_bytes(&out, document.s, document.len);
 		wire_bytes(&out, evaluation.s, evaluation.len);
