@@ -34,7 +34,7 @@ struct anomaly_errors {
 
 /* The windows that together speak of every row that can be: the i-th one's context begins at row begin + i * stride. */
 struct anomaly_windows { size_t n, begin, stride; };
-/** n = 0: fewer rows than anomaly_least(). A row is judged by up to ANOMALY_ANSWERS windows. */
+/** n = 0: fewer rows than anomaly_least(). About ANOMALY_ANSWERS windows judge a row, fewer where answers have fewer steps. */
 struct anomaly_windows anomaly_windows(const struct forecaster *f, size_t rows);
 size_t anomaly_least(const struct forecaster *f);
 /** Steps of an answer. */
