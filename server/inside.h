@@ -8,6 +8,7 @@
 #ifndef GATECAST_SERVER_INSIDE_H
 #define GATECAST_SERVER_INSIDE_H
 
+#include "model/inspect.h"
 #include "server/batcher.h"
 
 #define INSIDE_MAX_TEXT (32u << 20)   /* bytes of one input's members: more than INSPECT_MAX_NUMBERS fill */
