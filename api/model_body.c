@@ -89,7 +89,8 @@ static void write_forecaster(struct strbuf *out, const struct document *d)
 {
 	char frequency[32];
 	frequency_format(d->frequency, frequency, sizeof frequency);
-	json_member_text(out, "task", d->net.decoder == DECODER_RECONSTRUCT ? "reconstruct" : "forecast");
+	json_member_text(out, "task",
+		task_names[d->net.decoder == DECODER_RECONSTRUCT ? TASK_RECONSTRUCT : TASK_FORECAST]);
 	write_names(out, &d->pipeline);
 	json_member_int(out, "window", d->pipeline.window);
 	json_member_int(out, "context", pipeline_context(&d->pipeline));

@@ -26,8 +26,8 @@ static bool fits(const struct pipeline *p, const struct net_spec *net, const str
 }
 
 enum err forecaster_new(const struct pipeline *p, const struct net_spec *net, const double *levels,
-                        struct frequency frequency, const float *params, struct conformal *conformal,
-                        struct forecaster **out, struct error *e)
+                        struct frequency frequency, const float *params, const struct infer_options *o,
+                        struct conformal *conformal, struct forecaster **out, struct error *e)
 {
 	enum err rc;
 	struct forecaster *f = calloc(1, sizeof *f);
@@ -43,7 +43,7 @@ enum err forecaster_new(const struct pipeline *p, const struct net_spec *net, co
 		rc = fail(e, ERR_INVALID, "model", "network, pipeline and calibration differ in their sizes");
 		goto done;
 	}
-	rc = infer_model_new(net, params, NULL, &f->infer, e);   /* checks net, so net->levels is in range after it */
+	rc = infer_model_new(net, params, o, &f->infer, e);   /* checks net, so net->levels is in range after it */
 	if (rc)
 		goto done;
 	if (net->levels > 1)

@@ -23,10 +23,10 @@ struct forecaster {
 	struct conformal *conformal;      /* may be NULL: no intervals */
 };
 
-/** Takes conformal (also on failure); copies the rest. params: flat block of net. */
+/** Takes conformal (also on failure); copies the rest. params: flat block of net; o: of infer_model_new. */
 enum err forecaster_new(const struct pipeline *p, const struct net_spec *net, const double *levels,
-                        struct frequency frequency, const float *params, struct conformal *conformal,
-                        struct forecaster **out, struct error *e);
+                        struct frequency frequency, const float *params, const struct infer_options *o,
+                        struct conformal *conformal, struct forecaster **out, struct error *e);
 void forecaster_free(struct forecaster *f);
 size_t forecaster_bytes(const struct forecaster *f);
 /** Steps of an answer: the horizon, or of an autoencoder the window. */

@@ -17,6 +17,10 @@ const char *const preset_names[] = {
 	[PRESET_SEGMENT_GRU] = "segment_gru", [PRESET_AUTOENCODER] = "autoencoder", [PRESET_CHAR_RNN] = "char_rnn",
 	[PRESET_CLASSIFIER] = "classifier", [PRESET_SEQ2SEQ] = "seq2seq", NULL,
 };
+const char *const task_names[] = {
+	[TASK_FORECAST] = "forecast", [TASK_RECONSTRUCT] = "reconstruct", [TASK_GENERATE] = "generate",
+	[TASK_CLASSIFY] = "classify", [TASK_TRANSLATE] = "translate", NULL,
+};
 const char *const encoder_names[] = {
 	[ENCODER_GRU] = "gru", [ENCODER_LSTM] = "lstm", [ENCODER_RNN] = "rnn", [ENCODER_TRANSFORMER] = "transformer", NULL,
 };

@@ -43,7 +43,7 @@ enum task {
 };
 
 /* The words of choices, in the order of their enumerations; each list ends with NULL. */
-extern const char *const preset_names[], *const encoder_names[], *const decoder_names[], *const score_names[],
+extern const char *const preset_names[], *const task_names[], *const encoder_names[], *const decoder_names[], *const score_names[],
 	*const decoder_input_names[];
 
 struct recipe {

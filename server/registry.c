@@ -24,6 +24,7 @@ struct registry {
 	pthread_mutex_t lock;
 	struct entry *entries;
 	size_t bytes, max_bytes;
+	struct infer_options options;   /* of every model */
 	uint64_t uses;             /* a clock that never stands still: who was used last */
 	uint64_t generation;       /* raised by registry_forget and registry_outdate: a load that began before is not kept */
 };
@@ -50,24 +51,27 @@ static enum err read_calibration(const struct model_version *v, const struct doc
 	return ERR_OK;
 }
 
-static enum err build_forecaster(const struct model_version *v, const struct document *d, struct trained *out,
-                                 struct error *e)
+static enum err build_forecaster(const struct model_version *v, const struct document *d, const struct infer_options *o,
+                                 struct trained *out, struct error *e)
 {
 	struct conformal *calibration = NULL;
 	enum err rc = read_calibration(v, d, &calibration, e);
 	if (rc)
 		return rc;
-	return forecaster_new(&d->pipeline, &d->net, d->level, d->frequency, v->weights, calibration, &out->forecaster, e);
+	return forecaster_new(&d->pipeline, &d->net, d->level, d->frequency, v->weights, o, calibration, &out->forecaster,
+	                      e);
 }
 
-static enum err build_text(const struct model_version *v, struct document *d, struct trained *out, struct error *e)
+static enum err build_text(const struct model_version *v, struct document *d, const struct infer_options *o,
+                           struct trained *out, struct error *e)
 {
 	struct vocabulary *source = d->source, *target = d->target;
 	d->source = d->target = NULL;   /* text_model_new takes them */
-	return text_model_new(&d->net, v->weights, NULL, source, target, d->max_steps, &out->text, e);
+	return text_model_new(&d->net, v->weights, o, source, target, d->max_steps, &out->text, e);
 }
 
-enum err model_build(const struct model_version *v, struct trained *out, char preset[32], struct error *e)
+enum err model_build(const struct model_version *v, const struct infer_options *o, struct trained *out, char preset[32],
+                     struct error *e)
 {
 	struct document d = { 0 };
 	struct tensor_table tensors;
@@ -79,18 +83,17 @@ enum err model_build(const struct model_version *v, struct trained *out, char pr
 		rc = fail(e, ERR_STORAGE, v->name, "version %d holds %zu weights, its document says %zu", v->version,
 		          v->n_weights, tensors.count);
 	else if (document_is_text(&d))
-		rc = build_text(v, &d, out, e);
+		rc = build_text(v, &d, o, out, e);
 	else
-		rc = build_forecaster(v, &d, out, e);
+		rc = build_forecaster(v, &d, o, out, e);
 	if (preset)
 		memcpy(preset, d.preset, sizeof d.preset);
 	document_fini(&d);
 	return rc;
 }
 
-enum model_use model_use(const struct model *m)
+static enum model_use use_of(const struct trained *t)
 {
-	const struct trained *t = &m->trained;
 	if (!t->text)
 		return t->forecaster->net.decoder == DECODER_RECONSTRUCT ? USE_RECONSTRUCT : USE_FORECAST;
 	switch (t->text->task) {
@@ -99,6 +102,25 @@ enum model_use model_use(const struct model *m)
 	case TEXT_TRANSLATE: break;
 	}
 	return USE_TRANSLATE;
+}
+
+enum model_use model_use(const struct model *m)
+{
+	return use_of(&m->trained);
+}
+
+enum err model_build_forecaster(const struct model_version *v, const struct infer_options *o, struct forecaster **out,
+                                struct error *e)
+{
+	struct trained t = { 0 };
+	enum err rc = model_build(v, o, &t, NULL, e);
+	if (!rc && use_of(&t) != USE_FORECAST)
+		rc = fail(e, ERR_INVALID, v->name, "version %d does not forecast series; `gatecast serve` has a route for it", v->version);
+	if (rc)
+		trained_fini(&t);
+	else
+		*out = t.forecaster;
+	return rc;
 }
 
 struct model *model_ref(struct model *m)
@@ -115,7 +137,8 @@ void model_unref(struct model *m)
 	free(m);
 }
 
-static enum err model_from_store(struct store *s, const char *name, int version, struct model **out, struct error *e)
+static enum err model_from_store(struct store *s, const struct infer_options *o, const char *name, int version,
+                                 struct model **out, struct error *e)
 {
 	struct model_version v = { 0 };
 	struct model *m = calloc(1, sizeof *m);
@@ -124,7 +147,7 @@ static enum err model_from_store(struct store *s, const char *name, int version,
 	int64_t start = monotonic_ns();
 	enum err rc = model_get(s, name, version, NULL, true, &v, e);
 	if (!rc) {
-		rc = model_build(&v, &m->trained, m->preset, e);
+		rc = model_build(&v, o, &m->trained, m->preset, e);
 		metrics.model_loads[rc ? 1 : 0]++;
 	}
 	if (rc) {
@@ -147,13 +170,15 @@ done:
 
 /* ---- the registry ------------------------------------------------------- */
 
-enum err registry_new(size_t max_bytes, struct registry **out, struct error *e)
+enum err registry_new(size_t max_bytes, const struct infer_options *o, struct registry **out, struct error *e)
 {
 	struct registry *g = calloc(1, sizeof *g);
 	if (!g)
 		return fail_nomem(e);
 	pthread_mutex_init(&g->lock, NULL);
 	g->max_bytes = max_bytes;
+	if (o)
+		g->options = *o;
 	*out = g;
 	return ERR_OK;
 }
@@ -305,7 +330,7 @@ enum err registry_load(struct registry *g, struct store *s, const char *name, in
 		return rc;
 	struct model *m = registry_get(g, name, version);
 	if (!m)
-		rc = model_from_store(s, name, version, &m, e);
+		rc = model_from_store(s, &g->options, name, version, &m, e);
 	if (rc)
 		return rc;
 

@@ -66,7 +66,7 @@ static enum err check_loads(const struct imported *m, struct error *e)
 		.calibration = m->calibration, .n_calibration = m->n_calibration,
 	};
 	struct trained t = { 0 };
-	enum err rc = model_build(&v, &t, NULL, e);
+	enum err rc = model_build(&v, NULL, &t, NULL, e);
 	trained_fini(&t);
 	return rc;
 }

@@ -47,7 +47,7 @@ struct group {
 	float *query;                                   /* [row][attention], additive score */
 	float *input;        size_t input_stride;       /* [row][what a decoder's cell reads] */
 	float *h[2];                                    /* [GROUP_OUTPUTS][width] a decoder's, steps take turns; a head's: [0] */
-	float *summary;                                 /* [row][width] reconstruct: what the cell reads */
+	float *summary;                                 /* [row][width] reconstruct: what the cell reads; segment: the c it begins with */
 	float *y;                                       /* [GROUP_OUTPUTS][outputs] */
 	float *weights;                                 /* [T] of one row */
 	/* cells */

@@ -23,7 +23,8 @@ struct infer_sequence {
 	float *y;            /* [net_steps(T)][net_outputs()] written; classes' scores are not normalised. NULL with the token
 	                      * decoder: only the final states are wanted */
 	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention; the pool's are every step's */
-	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each layer's c. */
+	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each layer's c. Not used
+	 * with the segment decoder, whose channels have a state each. */
 	const float *start;  /* NULL: zeros */
 	float *final;        /* written, or NULL; may be start itself; as they stand before the batch norm */
 };

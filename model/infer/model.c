@@ -8,6 +8,7 @@
  *     encoder | cell | segment | key | query | output | v | tokens | norm | classes | positions | channels
  */
 #include "model/infer/model.h"
+#include "model/infer/int8.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ static struct cell cell_shape(enum cell_form form, int width, int in, int hid)
 	c.gates = pack_shape(width, in + hid, hid, shape->gates, shape->sums);
 	if (shape->candidate)
 		c.candidate = pack_shape(width, in + hid, hid, shape->candidate, shape->candidate);
+	c.gates.in = c.candidate.in = in;
 	return c;
 }
 
@@ -156,6 +158,35 @@ static size_t table_size(const struct table *t)
 	return (t->n + KERNEL_UNITS - 1) / KERNEL_UNITS * KERNEL_UNITS;
 }
 
+static size_t tables_size(const struct table table[TABLES])
+{
+	size_t floats = 0;
+
+	for (int i = 0; i < TABLES; i++)
+		floats += table_size(&table[i]);
+	return floats;
+}
+
+/* Point the tables that the spec has to room from `at` on. */
+static void place_tables(const struct table table[TABLES], float *at)
+{
+	for (int i = 0; i < TABLES; i++) {
+		*table[i].at = table[i].n ? at : NULL;
+		at += table_size(&table[i]);
+	}
+}
+
+static enum err block_new(size_t floats, float **out, struct error *e)
+{
+	float *block = aligned_alloc(ALIGNMENT, floats * sizeof *block);
+
+	if (!block)
+		return fail_nomem(e);
+	memset(block, 0, floats * sizeof *block);
+	*out = block;
+	return ERR_OK;
+}
+
 /* Allocate the block, zeroed, and point every pack and table into it. */
 static enum err model_place(struct infer_model *m, struct error *e)
 {
@@ -165,26 +196,19 @@ static enum err model_place(struct infer_model *m, struct error *e)
 	const int n = packs_of(m, all);
 
 	tables_of(m, table);
-	m->floats = 0;
+	m->floats = tables_size(table);
 	for (int i = 0; i < n; i++)
 		m->floats += pack_size(all[i], lanes);
-	for (int i = 0; i < TABLES; i++)
-		m->floats += table_size(&table[i]);
 	/* Every part is a multiple of KERNEL_UNITS floats, so all stay aligned. */
-	m->block = aligned_alloc(ALIGNMENT, m->floats * sizeof *m->block);
-	if (!m->block)
-		return fail_nomem(e);
-	memset(m->block, 0, m->floats * sizeof *m->block);
-
+	const enum err rc = block_new(m->floats, &m->block, e);
+	if (rc)
+		return rc;
 	float *at = m->block;
 	for (int i = 0; i < n; i++) {
 		pack_place(all[i], lanes, at);
 		at += pack_size(all[i], lanes);
 	}
-	for (int i = 0; i < TABLES; i++) {
-		*table[i].at = table[i].n ? at : NULL;
-		at += table_size(&table[i]);
-	}
+	place_tables(table, at);
 	return ERR_OK;
 }
 
@@ -297,8 +321,65 @@ static void model_pack(struct infer_model *m, const struct packer *k)
 	            packer_tensor(k, "output.bias"), 1);
 }
 
+/* Whether a pack has products: a norm and a pack that the spec does not have do not. */
+static bool multiplies(const struct pack *p)
+{
+	return p->k && p->panels;
+}
+
+/* Floats of a pack in a block of quantised ones. */
+static size_t quantised_size(const struct pack *p, int lanes)
+{
+	return multiplies(p) ? int8_pack_size(p, lanes) : pack_size(p, lanes);
+}
+
+/* Move a pack there, quantised if it multiplies. */
+static void quantise_pack(struct pack *p, int lanes, float *at)
+{
+	const struct pack from = *p;
+
+	if (multiplies(&from)) {
+		int8_pack(&from, lanes, at, p);
+		return;
+	}
+	pack_place(p, lanes, at);
+	memcpy(at, from.w, pack_size(&from, lanes) * sizeof *at);
+}
+
+/* Move the packs, quantised, and the tables to a block of their own. */
+static enum err model_quantise(struct infer_model *m, struct error *e)
+{
+	const int lanes = m->kernels->width;
+	struct pack *all[MAX_PACKS];
+	struct table table[TABLES];
+	const int n = packs_of(m, all);
+	float *block;
+
+	tables_of(m, table);
+	const size_t tail = tables_size(table);
+	const float *tables = m->block + m->floats - tail;   /* behind the packs */
+	size_t floats = tail;
+	for (int i = 0; i < n; i++)
+		floats += quantised_size(all[i], lanes);
+	const enum err rc = block_new(floats, &block, e);
+	if (rc)
+		return rc;
+	float *at = block;
+	for (int i = 0; i < n; i++) {
+		const size_t size = quantised_size(all[i], lanes);
+		quantise_pack(all[i], lanes, at);
+		at += size;
+	}
+	memcpy(at, tables, tail * sizeof *at);
+	place_tables(table, at);
+	free(m->block);
+	m->block = block;
+	m->floats = floats;
+	return ERR_OK;
+}
+
 enum err infer_model_new_for(const struct kernels *kernels, const struct net_spec *s, const float *params,
-                             struct infer_model **out, struct error *e)
+                             const struct infer_options *o, struct infer_model **out, struct error *e)
 {
 	struct infer_model *m = NULL;
 	struct packer *k = NULL;
@@ -322,6 +403,11 @@ enum err infer_model_new_for(const struct kernels *kernels, const struct net_spe
 	k->params = params;
 	net_tensors(s, &k->table);
 	model_pack(m, k);
+	if (o && o->int8) {
+		rc = model_quantise(m, e);
+		if (rc)
+			goto done;
+	}
 	*out = m;
 	m = NULL;
 done:
@@ -333,8 +419,7 @@ done:
 enum err infer_model_new(const struct net_spec *s, const float *params, const struct infer_options *o,
                          struct infer_model **out, struct error *e)
 {
-	(void)o;
-	return infer_model_new_for(kernels_best(), s, params, out, e);
+	return infer_model_new_for(kernels_best(), s, params, o, out, e);
 }
 
 void infer_model_free(struct infer_model *m)

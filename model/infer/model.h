@@ -13,8 +13,10 @@ struct infer_model {
 	int attention, outputs;          /* padded to KERNEL_UNITS; attention = width for the dot score */
 	float *tokens;                   /* front: [vocabulary][embedding], or NULL */
 	struct pack segment;             /* front of the segment decoder */
-	struct cell encoder[NET_MAX_LAYERS][2];   /* a recurrent encoder, or */
-	struct transformer transformer;
+	union {
+		struct cell encoder[NET_MAX_LAYERS][2];   /* a recurrent encoder, or */
+		struct transformer transformer;
+	};
 	float *norm_scale, *norm_shift;  /* batch norm: [width], zeros behind the units; or NULL */
 	struct pack key, query;          /* additive score: scaled by ATTEND_SCALE_IN */
 	float *v;                        /* additive score: [attention] scaled by ATTEND_SCALE_V; dot: NULL */
@@ -29,6 +31,6 @@ struct infer_model {
 
 /** infer_model_new() for the kernels of one's choice. */
 enum err infer_model_new_for(const struct kernels *k, const struct net_spec *s, const float *params,
-                             struct infer_model **out, struct error *e);
+                             const struct infer_options *o, struct infer_model **out, struct error *e);
 
 #endif

@@ -321,21 +321,109 @@ static const struct { const char *name; struct loss loss; } loss_cases[] = {
 
 #define LOSS_COUNT 9
 
+/* The mean and its gradient are the golden case's. */
+static void check_loss(json_t *root, const char *name, double mean, size_t n, const char *gradient, const real *dy)
+{
+	char path[96];
+	snprintf(path, sizeof path, "cases/%s/value", name);
+	ck_assert(fabs(mean - golden_number(root, path)) <= TOLERANCE_GOLDEN);
+	snprintf(path, sizeof path, "cases/%s/%s", name, gradient);
+	check_golden(root, path, n, dy);
+}
+
 START_TEST(loss_matches)
 {
 	json_t *root = golden_load("losses");
-	char path[96];
 	real *y = golden_reals(root, "pred", LOSS_COUNT), *t = golden_reals(root, "target", LOSS_COUNT);
 	real *dy = reals(LOSS_COUNT);
 
 	double sum = loss_forward_backward(&loss_cases[_i].loss, LOSS_COUNT, y, t, 1.0 / LOSS_COUNT, dy);
-	snprintf(path, sizeof path, "cases/%s/value", loss_cases[_i].name);
-	ck_assert(fabs(sum / LOSS_COUNT - golden_number(root, path)) <= TOLERANCE_GOLDEN);
-	snprintf(path, sizeof path, "cases/%s/dpred", loss_cases[_i].name);
-	check_golden(root, path, LOSS_COUNT, dy);
+	check_loss(root, loss_cases[_i].name, sum / LOSS_COUNT, LOSS_COUNT, "dpred", dy);
 	free(y);
 	free(t);
 	free(dy);
+	json_decref(root);
+}
+END_TEST
+
+/* PyTorch's smooth L1 is Huber's loss over its delta. */
+START_TEST(smooth_l1_is_hubers)
+{
+	const struct loss huber = { .type = LOSS_HUBER, .levels = 1, .delta = 0.5 };
+	const double weight = 1 / (0.5 * LOSS_COUNT);
+	json_t *root = golden_load("losses");
+	real *y = golden_reals(root, "pred", LOSS_COUNT), *t = golden_reals(root, "target", LOSS_COUNT);
+	real *dy = reals(LOSS_COUNT);
+	double sum = loss_forward_backward(&huber, LOSS_COUNT, y, t, weight, dy);
+	check_loss(root, "smooth_l1_mean_beta0.5", sum * weight, LOSS_COUNT, "dpred", dy);
+	free(y);
+	free(t);
+	free(dy);
+	json_decref(root);
+}
+END_TEST
+
+#define LABELS 5
+#define CLASSES 4
+
+static const struct loss entropy = { .type = LOSS_CROSS_ENTROPY, .classes = CLASSES };
+
+START_TEST(cross_entropy_matches)
+{
+	json_t *root = golden_load("losses");
+	real *y = golden_reals(root, "cases/cross_entropy_mean/logits", LABELS * CLASSES), *dy = reals(LABELS * CLASSES);
+	real t[LABELS];
+	numbers_read(golden_at(root, "cases/cross_entropy_mean/target"), LABELS, t);
+	double sum = loss_forward_backward(&entropy, LABELS, y, t, 1.0 / LABELS, dy);
+	check_loss(root, "cross_entropy_mean", sum / LABELS, LABELS * CLASSES, "dlogits", dy);
+	ck_assert(loss_forward_backward(&entropy, LABELS, y, t, 1.0 / LABELS, NULL) == sum);
+	free(y);
+	free(dy);
+	json_decref(root);
+}
+END_TEST
+
+/* The loss is linear in the distribution of the truth: smoothed labels give each class a share of it. */
+START_TEST(smoothed_labels_are_shares_of_all_classes)
+{
+	const double smoothing = 0.1;
+	json_t *root = golden_load("losses");
+	real *y = golden_reals(root, "cases/cross_entropy_mean/logits", LABELS * CLASSES);
+	real *own = reals(LABELS * CLASSES), *dy = reals(LABELS * CLASSES);
+	double sum = 0;
+	for (int c = -1; c < CLASSES; c++) {    /* -1: the true one */
+		double share = c < 0 ? 1 - smoothing : smoothing / CLASSES;
+		real t[LABELS];
+		numbers_read(golden_at(root, "cases/cross_entropy_mean/target"), LABELS, t);
+		for (int i = 0; i < LABELS; i++)
+			t[i] = c < 0 ? t[i] : (real)c;
+		sum += share * loss_forward_backward(&entropy, LABELS, y, t, share / LABELS, own);
+		for (int i = 0; i < LABELS * CLASSES; i++)
+			dy[i] += own[i];
+	}
+	check_loss(root, "cross_entropy_mean_ls0.1", sum / LABELS, LABELS * CLASSES, "dlogits", dy);
+	free(y);
+	free(own);
+	free(dy);
+	json_decref(root);
+}
+END_TEST
+
+/* Binary cross entropy of a score is that of two classes, the first one's score 0. */
+START_TEST(two_classes_are_binary)
+{
+	enum { N = 6 };
+	const struct loss two = { .type = LOSS_CROSS_ENTROPY, .classes = 2 };
+	json_t *root = golden_load("losses");
+	real *score = golden_reals(root, "cases/bce_logits_mean/logits", N), y[2 * N] = { 0 }, dy[2 * N], t[N];
+	numbers_read(golden_at(root, "cases/bce_logits_mean/target"), N, t);
+	for (int i = 0; i < N; i++)
+		y[2 * i + 1] = score[i];
+	double sum = loss_forward_backward(&two, N, y, t, 1.0 / N, dy);
+	for (int i = 0; i < N; i++)
+		score[i] = dy[2 * i + 1];
+	check_loss(root, "bce_logits_mean", sum / N, N, "dlogits", score);
+	free(score);
 	json_decref(root);
 }
 END_TEST
@@ -393,6 +481,10 @@ int main(void)
 	tcase_add_loop_test(tc, cells_match, 0, COUNT(cell_files));
 	tcase_add_loop_test(tc, attention_matches, 0, COUNT(attention_cases));
 	tcase_add_loop_test(tc, loss_matches, 0, COUNT(loss_cases));
+	tcase_add_test(tc, smooth_l1_is_hubers);
+	tcase_add_test(tc, cross_entropy_matches);
+	tcase_add_test(tc, smoothed_labels_are_shares_of_all_classes);
+	tcase_add_test(tc, two_classes_are_binary);
 	tcase_add_loop_test(tc, optimizer_matches, 0, COUNT(optimizer_cases));
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);

@@ -60,6 +60,53 @@ START_TEST(pinball_levels)
 }
 END_TEST
 
+static const struct loss three_classes = { .type = LOSS_CROSS_ENTROPY, .classes = 3 };
+
+/* Row 0 is unknown; row 1 is of even odds. */
+START_TEST(unknown_classes_ask_nothing)
+{
+	const real y[] = { 5, 0, -5, 1, 1, 1 }, t[] = { -1, 2 };
+	const real want[] = { 0, 0, 0, (real)(2 / 3.0), (real)(2 / 3.0), (real)(-4 / 3.0) };
+	real dy[6] = { NAN, NAN, NAN };
+	double sum = loss_forward_backward(&three_classes, 2, y, t, 2, dy);
+	ck_assert(fabs(sum - log(3)) <= TINY);
+	check_close("dy", 6, dy, want, TINY, TINY);
+}
+END_TEST
+
+/* Scores whose exponentials no number holds. */
+START_TEST(sure_classes_have_finite_losses)
+{
+	const real y[] = { 3e4, 0, -3e4, 3e4, 0, -3e4 }, t[] = { 0, 2 };
+	const real want[] = { 0, 0, 0, 1, 0, -1 };
+	real dy[6];
+	ck_assert(loss_forward_backward(&three_classes, 2, y, t, 1, dy) == 6e4);
+	check_close("dy", 6, dy, want, 0, 0);
+}
+END_TEST
+
+START_TEST(classes_of_not_a_number_are_none)
+{
+	const real y[] = { 0, 0, NAN }, t[] = { 0 };
+	real dy[3];
+	ck_assert(isnan(loss_forward_backward(&three_classes, 1, y, t, 1, dy)));
+	ck_assert(isnan(dy[0]) && isnan(dy[1]) && isnan(dy[2]));
+}
+END_TEST
+
+/* --- statistics --------------------------------------------------------- */
+
+/* A tenth of the way to the mean over three calls. */
+START_TEST(statistics_move_a_tenth)
+{
+	real running[] = { 1, 0, -2 };
+	const real sum[] = { 3, 30, -6 }, want[] = { 1, 1, -2 };
+	statistics_step(3, 3, running, sum);
+	check_close("running", 3, running, want, TINY, TINY);
+	statistics_step(0, 1, NULL, NULL);
+}
+END_TEST
+
 /* --- the norm and clipping --------------------------------------------- */
 
 START_TEST(norm_and_clip)
@@ -269,6 +316,10 @@ int main(void)
 	tcase_add_loop_test(tc, loss_and_slope, 0, COUNT(loss_cases));
 	tcase_add_loop_test(tc, loss_of_not_a_number_is_none, 0, COUNT(loss_cases));
 	tcase_add_test(tc, pinball_levels);
+	tcase_add_test(tc, unknown_classes_ask_nothing);
+	tcase_add_test(tc, sure_classes_have_finite_losses);
+	tcase_add_test(tc, classes_of_not_a_number_are_none);
+	tcase_add_test(tc, statistics_move_a_tenth);
 	tcase_add_test(tc, norm_and_clip);
 	tcase_add_test(tc, norm_shows_what_is_not_finite);
 	tcase_add_loop_test(tc, weights_decay, 0, COUNT(decay_cases));

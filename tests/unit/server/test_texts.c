@@ -23,7 +23,7 @@ static void open_bench(struct bench *b, int threads)
 {
 	fixture_open(&b->f);
 	ck_ok(store_open(b->f.path, STORE_WRITER, &b->s, &b->f.e));
-	ck_ok(registry_new(1 << 30, &b->g, &b->f.e));
+	ck_ok(registry_new(1 << 30, NULL, &b->g, &b->f.e));
 	for (int task = 0; task < 3; task++) {
 		fixture_publish_text(b->s, names[task], (enum text_task)task, (uint64_t)task + 1);
 		ck_ok(registry_load(b->g, b->s, names[task], 0, NULL, &b->m[task], &b->f.e));

@@ -1,6 +1,4 @@
-/* test_vocabulary.c - tokens of a text, their numbers, and the way back; failing allocations.
- *
- * The allocator is replaced: allocation number `fail_at` (0 …) fails, which a loop moves through all of them. */
+/* test_vocabulary.c - tokens of a text, their numbers, and the way back; failing allocations. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,44 +7,9 @@
 #include "model/text/token_set.h"
 #include "model/text/vocabulary.h"
 #include "tests/unit/series/suite.h"
+#include "tests/unit/text/faults.h"
 
 #define MOST 4096
-
-static long allocations, fail_at = -1;
-
-static int refuse(void)
-{
-	return allocations++ == fail_at;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_reallocarray(void *p, size_t n, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_reallocarray(void *p, size_t n, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-	return refuse() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return refuse() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-	return refuse() ? NULL : __real_realloc(p, size);
-}
-
-void *__wrap_reallocarray(void *p, size_t n, size_t size)
-{
-	return refuse() ? NULL : __real_reallocarray(p, n, size);
-}
 
 static enum err build(enum token_unit unit, const char *const *text, int n, int max, int min_count,
                       struct vocabulary **out, struct error *e)
