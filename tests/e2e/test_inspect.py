@@ -30,7 +30,7 @@ def lstm(server):
 
 @pytest.fixture(scope="module")
 def transformer(server):
-    return train(server, "looks-around", preset="transformer", encoder={"hidden_size": 8, "heads": 2, "feedforward": 16})
+    return train(server, "looks-around", preset="transformer", encoder={"hidden_size": 8, "heads": 2, "feedforward_size": 16})
 
 
 def near(a, b):
