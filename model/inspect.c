@@ -41,8 +41,8 @@ enum err inspector_new(const struct pipeline *p, const struct net_spec *net, str
 	enum err rc = ERR_OK;
 	size_t scratch = network_scratch(net, p->window, 1), squares = (size_t)p->window * (size_t)p->window;
 	if (scratch + (has_heads(net) ? squares : 0) > INSPECT_MAX_SCRATCH)
-		return fail(e, ERR_INVALID, "/parameters/return", "to look inside of this model takes a scratch of more than %u numbers",
-		            INSPECT_MAX_SCRATCH);
+		return fail(e, ERR_INVALID, "/parameters/return",
+		            "to look inside of this model takes a scratch of more than %u numbers", INSPECT_MAX_SCRATCH);
 	struct inspector *i = calloc(1, sizeof *i);
 	if (!i)
 		return fail_nomem(e);

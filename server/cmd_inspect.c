@@ -118,9 +118,9 @@ static float full_ink(const struct trace_view *v)
 static struct heat_axis steps_of(const struct look *l, const struct trace_view *v)
 {
 	struct heat_axis a = { .n = v->steps, .stride = v->stride, .first = 1, .label = "step of the forecast" };
-	if (l->inspector->traces > 1)
+	if (l->inspector->traces > 1) {
 		a.label = "segment";
-	else if (v->steps == l->inspector->T && strcmp(v->part, "decoder") != 0) {
+	} else if (v->steps == l->inspector->T && strcmp(v->part, "decoder") != 0) {
 		a.label = "step of the window (0: the last)";
 		a.first = 1 - v->steps;
 	}

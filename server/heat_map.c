@@ -72,7 +72,7 @@ static void add_text(struct strbuf *out, int x, int y, const char *anchor, const
 static void add_number(struct strbuf *out, int x, int y, const char *anchor, double v)
 {
 	char text[32];
-	snprintf(text, sizeof text, "%g", v);
+	snprintf(text, sizeof text, "%.4g", v);
 	add_text(out, x, y, anchor, text);
 }
 
@@ -121,7 +121,8 @@ enum err heat_map_svg(const struct heat_map *m, struct strbuf *out, struct error
 	int width = m->column.n * cell, height = m->row.n * cell;
 	int below = height > 6 * BAR_STEPS ? height : 6 * BAR_STEPS;    /* the bar has its height even beside one row */
 	strbuf_addf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" "
-	            "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n", LEFT + width + BAR, TOP + below + BOTTOM);
+	            "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n", LEFT + width + BAR,
+	            TOP + below + BOTTOM);
 	add_text(out, LEFT, TOP - 14, "start", m->title);
 	strbuf_adds(out, "<g id=\"cells\" shape-rendering=\"crispEdges\">\n");
 	for (int r = 0; r < m->row.n; r++)
@@ -161,7 +162,8 @@ static void flush_nothing(png_structp png)
 }
 
 /* libpng comes back here by longjmp: nothing below is held but by the caller. */
-static bool write_png(const struct heat_map *m, png_structp png, png_infop info, struct colour *pixels, struct strbuf *out)
+static bool write_png(const struct heat_map *m, png_structp png, png_infop info, struct colour *pixels,
+                      struct strbuf *out)
 {
 	if (setjmp(png_jmpbuf(png)))
 		return false;

@@ -128,13 +128,15 @@ void network_trace(const struct net_spec *s, const struct network_input *in, rea
 	add_decoder(out, &c.decoder, &t.decoder, p, index);
 }
 
-void network_head(const struct net_spec *s, const struct network_input *in, real *ws, int layer, int head, real *shares)
+void network_head(const struct net_spec *s, const struct network_input *in, real *ws, int layer, int head,
+                  real *shares)
 {
 	struct chain c;
 	struct chain_tape t;
 	assert(in->B == 1 && s->encoder == ENCODER_TRANSFORMER && layer < s->layers && head < s->heads);
 	chain_open(s, in, ws, &c, &t);
 	const struct packing *p = front_packing(&c.front, &t.front);
-	multihead_shares(&c.encoder.transformer.sublayer[2 * layer].attention, p->T, head,
-	                 &t.encoder.transformer.sublayer[2 * layer].attention, shares);
+	int sublayer = 2 * layer;                   /* a layer's attention stands before its feed-forward */
+	multihead_shares(&c.encoder.transformer.sublayer[sublayer].attention, p->T, head,
+	                 &t.encoder.transformer.sublayer[sublayer].attention, shares);
 }

@@ -1,18 +1,18 @@
 /* trace.h - what happened inside of a pass: named views of what network_forward() left in its scratch.
  *
- *     part                  name                                   a row is        of
- *     encoder.l0            reset update candidate     (GRU)       a step of the   each recurrent layer
- *                           input forget cell output   (LSTM)        sequence
- *                           h, and c of an LSTM
- *     encoder.l0_reverse    the same                               the same        its reverse direction
- *     encoder.l0            h                                      the same        each layer of a Transformer: its output
- *     encoder.norm          h                                      the same        what norm_first puts behind them
- *     decoder               gates, h and c of its cell             a step of the   attention, reconstruct; a segment of
- *                           attention                                answer        segment; attention; one row of pool's
+ *     part                  names                                      a row is
+ *     encoder.l0            reset update candidate, h      (GRU)       a step of the sequence; so each recurrent layer
+ *                           input forget cell output, h, c (LSTM)
+ *                           h                              (RNN)
+ *     encoder.l0_reverse    the same, of its reverse direction         a step of the sequence, in its order
+ *     encoder.l0            h                                          a step: the output of a Transformer's layer
+ *     encoder.norm          h                                          a step: what norm_first puts behind the layers
+ *     decoder               gates, h and c of its cell                 a step of the answer, or a segment of it
+ *                           attention                                  a step of the answer; of the pool, all of them
  *
- * Rows stand in the sequence's order whichever way a layer reads, so nothing is copied: a layer that reads backwards is
- * a view with a negative stride. An RNN has no gates, its state is all that it has. With a segment decoder each channel
- * is a sequence of its own, of segments, and a trace is that of one channel. */
+ * Nothing is copied: of a layer that reads backwards, a view has a negative stride. An RNN has no gates, its state is all
+ * that it has. With a segment decoder each channel is a sequence of its own, whose steps are segments, and a trace is
+ * that of one channel. */
 #ifndef GATECAST_NN_TRACE_H
 #define GATECAST_NN_TRACE_H
 
@@ -57,7 +57,8 @@ int network_traces(const struct net_spec *s);
  * they lie follows from spec and length. They live as long as ws, until the next backward.
  */
 void network_trace(const struct net_spec *s, const struct network_input *in, real *ws, int index, struct trace *out);
-/** Of a Transformer, after that pass: how much each step takes from each other, shares [T][T] of one head of a layer. */
-void network_head(const struct net_spec *s, const struct network_input *in, real *ws, int layer, int head, real *shares);
+/** Of a Transformer, after that pass: what each step takes from each other one, shares [T][T] of one head of a layer. */
+void network_head(const struct net_spec *s, const struct network_input *in, real *ws, int layer, int head,
+                  real *shares);
 
 #endif
