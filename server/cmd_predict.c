@@ -105,7 +105,7 @@ int command_predict(const struct options *o)
 	struct error e;
 	enum err rc = series_model_load(&a.model, o->db, o->argument[0], (int)o->version, &e);
 	if (!rc)
-		rc = series_file_read(o->argument[1], &file, &e);
+		rc = series_file_read(o->argument[1], NULL, &file, &e);
 	if (!rc)
 		rc = series_model_context(&a.model, file.frame, o->argument[1], &e);
 	if (!rc)

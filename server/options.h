@@ -27,7 +27,7 @@ struct options {
 	enum log_level log_level;
 	bool require_key, int8;
 
-	const char *target, *features, *model, *preset, *name, *scopes;
+	const char *target, *features, *text, *model, *preset, *name, *scopes;
 	long horizon, window, epochs, hidden, seed, version;
 	bool json;
 	const char *format, *output;   /* of inspect */

@@ -54,6 +54,7 @@ static const struct { const char *command, *name, *variable; size_t at; const ch
 	{ "health", "admin", "GATECAST_ADMIN", AT(admin), "127.0.0.1:9090" },
 	{ "train", "target", "GATECAST_TARGET", AT(target), NULL },
 	{ "train", "features", "GATECAST_FEATURES", AT(features), NULL },
+	{ "train", "text", "GATECAST_TEXT", AT(text), NULL },
 	{ "train", "model", "GATECAST_MODEL", AT(model), NULL },
 	{ "train", "preset", "GATECAST_PRESET", AT(preset), "attention_gru" },
 	{ "convert", "columns", "GATECAST_COLUMNS", AT(weights.columns), NULL },
@@ -280,7 +281,7 @@ START_TEST(help_of_command)
 			in_help(help, flags[i].name, flags[i].variable);
 	for (const char *at = help; (at = strstr(at, "[GATECAST_")); at++) {   /* and what it shows is in the tables here */
 		char variable[64] = "";
-		sscanf(at, "[%63[A-Z_]]", variable);
+		sscanf(at, "[%63[A-Z0-9_]]", variable);
 		bool known = !strcmp(variable, "GATECAST_LOG_LEVEL") || !strcmp(variable, "GATECAST_CHECKPOINT_INTERVAL");
 		for (size_t i = 0; i < COUNT(numbers); i++)
 			known |= !strcmp(numbers[i].variable, variable);
