@@ -220,7 +220,7 @@ int command_inspect(const struct options *o)
 	strbuf_init(&l.picture, PICTURE_MAX);
 	enum err rc = series_model_load(&l.model, o->db, o->argument[0], (int)o->version, &e);
 	if (!rc)
-		rc = series_file_read(o->argument[1], &file, &e);
+		rc = series_file_read(o->argument[1], NULL, &file, &e);
 	if (!rc)
 		rc = look(&l, file.frame, &e);
 	inspector_free(l.inspector);
