@@ -58,7 +58,7 @@ static void load(const struct examples *x, const struct example *i, struct batch
 	const int32_t *token = piece(corpus_of(x), i);
 	size_t stride = (size_t)b->B, at = (size_t)column, length = (size_t)b->lengths[column];
 	for (size_t t = 0; t < length; t++) {
-		b->x[t * stride + at] = (float)token[t - 1];   /* the boundary precedes them all */
+		b->x[t * stride + at] = (float)token[(ptrdiff_t)t - 1];   /* the boundary precedes them all */
 		b->target[t * stride + at] = (float)token[t];
 	}
 }
@@ -88,7 +88,8 @@ static enum err join_rows(const struct frame *f, int column, struct strbuf *out,
 	for (size_t i = 0; i < f->rows; i++)
 		bytes += strlen(frame_text(f, column, i));
 	if (bytes > TEXT_BYTES_MAX)
-		return fail(e, ERR_INVALID, "/dataset", "a text to train on has at most %u bytes, not %zu", TEXT_BYTES_MAX, bytes);
+		return fail(e, ERR_INVALID, "/dataset", "a text to train on has at most %u bytes, not %zu", TEXT_BYTES_MAX,
+			bytes);
 	for (size_t i = 0; i < f->rows; i++) {
 		if (i)
 			strbuf_addc(out, '\n');
@@ -106,16 +107,18 @@ static size_t border(const char *s, size_t n, double share)
 	return at < n ? at : n;
 }
 
-static enum err build_vocabulary(struct corpus_examples *c, const struct recipe *r, const char *s, size_t len, struct error *e)
+static enum err build_vocabulary(struct corpus_examples *c, const struct recipe *r, const char *s, size_t len,
+                                 struct error *e)
 {
 	struct vocabulary_builder *b = NULL;
-	enum err rc = vocabulary_builder_new(r->unit, &b, e);
+	struct error detail;
+	enum err rc = vocabulary_builder_new(r->unit, &b, &detail);
 	if (!rc)
-		rc = vocabulary_builder_add(b, s, len, e);
+		rc = vocabulary_builder_add(b, s, len, &detail);
 	if (!rc)
-		rc = vocabulary_builder_end(b, r->max_vocabulary, r->min_count, &c->source, e);
+		rc = vocabulary_builder_end(b, r->max_vocabulary, r->min_count, &c->source, &detail);
 	vocabulary_builder_free(b);
-	return rc;
+	return rc ? fail(e, rc, "/dataset", "%s", detail.what) : ERR_OK;
 }
 
 /* Append the tokens of a share. */
@@ -140,7 +143,8 @@ static enum err read_text(struct corpus_examples *c, const struct recipe *r, con
 		encode(c, (enum share)s, text->s + from, end[s] - from, n + 1 - c->first[s]);
 		c->base.count[s] = pieces(c, (enum share)s);
 		if (!c->base.count[s])
-			return fail(e, ERR_INVALID, "/dataset", "a text of %zu bytes is too short: a part of the split has no token", n);
+			return fail(e, ERR_INVALID, "/dataset", "a text of %zu bytes is too short: a part of the split has no "
+				"token", n);
 	}
 	return ERR_OK;
 }

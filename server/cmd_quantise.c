@@ -247,7 +247,7 @@ static enum err compare_forecasts(const struct trained side[SIDES], const char *
 		return fail(e, ERR_INVALID, path, "the model does not forecast series; leave the file out");
 	for (int i = 0; i < SIDES; i++)
 		w.side[i] = side[i].forecaster;
-	enum err rc = series_file_read(path, &file, e);
+	enum err rc = series_file_read(path, NULL, &file, e);
 	if (!rc)
 		rc = set_rows(&w, file.frame, path, e);
 	if (!rc)

@@ -20,8 +20,8 @@ struct infer_ws;      /* one thread's workspace; fits every model it was sized f
 struct infer_sequence {
 	const float *x;      /* [T][inputs] standardised; with a vocabulary tokens' numbers, each below it */
 	int T;               /* 1 … */
-	float *y;            /* [net_steps(T)][net_outputs()] written; classes' scores are not normalised. NULL with
-	                      * the token decoder: only the final states are wanted */
+	float *y;            /* [net_steps(T)][net_outputs()] written; classes' scores are not normalised. NULL with the
+	                      * token decoder: only the final states are wanted */
 	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention; the pool's are
 	                      * every step's */
 	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each

@@ -221,7 +221,8 @@ INLINE void product_float(struct sums *c, const enum kind kind, const int R, con
 	if (part == PART_INPUT)
 		chain(c, R, S, G, a->in, w, panel_size, a->s.x + row * a->s.x_stride, a->s.x_stride);
 	else
-		chain(c, R, S, G, a->hid, w + (size_t)a->in * G * VF, panel_size, state_of(kind, a, row), state_stride(kind, a));
+		chain(c, R, S, G, a->hid, w + (size_t)a->in * G * VF, panel_size, state_of(kind, a, row),
+		      state_stride(kind, a));
 }
 
 INLINE void product_int8(struct sums *c, const int R, const int S, const int G, const enum pack_part part,

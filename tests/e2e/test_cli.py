@@ -13,6 +13,7 @@ OPTIONS = {
                 train-threads checkpoint-interval""",
     "train": "db target features model preset horizon window epochs hidden seed train-threads log-level",
     "predict": "db version json",
+    "inspect": "db version format output",
     "quantise": "db version",
     "check": "db",
     "key": "db name scopes",
@@ -55,6 +56,18 @@ def test_predict_prints_json(trained):
     assert status == 0, err
     answer = json.loads(out)
     assert answer["model"] == "wave-3" and len(answer["outputs"][0]["mean"]) == 3
+
+
+def test_a_file_is_read_by_its_suffix(trained, tmp_path):
+    folder = copy_of(trained, tmp_path)
+    (folder / "wave.tsv").write_text(csv_text(series()).replace(",", "\t"))
+    (folder / "wave.txt").write_text(csv_text(series()))
+    said = [command("predict", "wave-3", f"wave.{end}", "--json", "--db", "cli.db", cwd=folder) for end in ("csv", "tsv")]
+    assert said[0][0] == 0 and said[0][1] == said[1][1]
+    status, _, err = command("predict", "wave-3", "wave.txt", "--db", "cli.db", cwd=folder)
+    assert status == 1 and "close" in err   # a text has no such column
+    status, _, err = command("train", "wave.tsv", "--target", "close", "--text", "close", "--db", "cli.db", cwd=folder)
+    assert status == 1 and "close" in err   # text, not numbers
 
 
 def test_the_service_gives_the_same_forecast(trained, tmp_path):
