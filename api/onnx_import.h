@@ -10,7 +10,8 @@
  *
  * Understood: GRU, LSTM, RNN of one direction or both, up to NET_MAX_LAYERS of them, each reading the one before, and
  *     a Linear (MatMul, Gemm, Add) over the final states or the mean of the last one's outputs, or
- *     our attention decoder or pool, whose initialisers keep our names (spec.h). */
+ *     our attention decoder or pool, whose initialisers keep our names (spec.h);
+ * in front of them numbers, or tokens that choose the rows of a matrix (Gather): then classes come out, of all steps or of each. */
 #ifndef GATECAST_API_ONNX_IMPORT_H
 #define GATECAST_API_ONNX_IMPORT_H
 
