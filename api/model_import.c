@@ -61,7 +61,8 @@ static enum err fetch_initialiser(void *file, const struct version_tensor *t, fl
 {
 	const struct onnx_array *source = onnx_initialiser(file, t->name);
 	if (!source || source->ndim != t->ndim || memcmp(source->dim, t->shape, (size_t)t->ndim * sizeof *t->shape))
-		return fail(e, ERR_INVALID, t->name, "the initialiser %.80s is missing, or has another shape than the document says", t->name);
+		return fail(e, ERR_INVALID, t->name,
+		            "the initialiser %.80s is missing, or has another shape than the document says", t->name);
 	for (size_t i = 0; i < t->count; i++) {
 		out[i] = source->at[i];
 		if (!isfinite(out[i]))
@@ -73,11 +74,13 @@ static enum err fetch_initialiser(void *file, const struct version_tensor *t, fl
 static enum err check_nothing_said(const struct import_options *o, struct error *e)
 {
 	if (o->horizon || o->targets || o->window || o->columns || o->nonlinearity || o->decoder)
-		return fail(e, ERR_INVALID, "", "options are for weights of other frameworks; this file says everything itself");
+		return fail(e, ERR_INVALID, "",
+		            "options are for weights of other frameworks; this file says everything itself");
 	return ERR_OK;
 }
 
-static enum err fetch_all(const struct source *s, const struct version_tensors *all, struct imported *out, struct error *e)
+static enum err fetch_all(const struct source *s, const struct version_tensors *all, struct imported *out,
+                          struct error *e)
 {
 	enum err rc = ERR_OK;
 	out->weights = calloc(all->n_weights, sizeof *out->weights);
@@ -93,8 +96,8 @@ static enum err fetch_all(const struct source *s, const struct version_tensors *
 	return rc;
 }
 
-static enum err import_own(const struct source *s, const char *document, const struct import_options *o, struct imported *out,
-                           struct error *e)
+static enum err import_own(const struct source *s, const char *document, const struct import_options *o,
+                           struct imported *out, struct error *e)
 {
 	struct document d;
 	struct version_tensors all;
@@ -123,7 +126,8 @@ static enum err render_document(const struct trained *t, struct imported *out, s
 }
 
 /* Of a model no more than a document says. */
-static enum err document_of_series(const struct import_options *o, const struct net_spec *s, struct imported *out, struct error *e)
+static enum err document_of_series(const struct import_options *o, const struct net_spec *s, struct imported *out,
+                                   struct error *e)
 {
 	struct forecaster *f = calloc(1, sizeof *f);
 	if (!f)
@@ -136,7 +140,8 @@ static enum err document_of_series(const struct import_options *o, const struct 
 	return rc;
 }
 
-static enum err document_of_text(const struct import_options *o, const struct net_spec *s, struct imported *out, struct error *e)
+static enum err document_of_text(const struct import_options *o, const struct net_spec *s, struct imported *out,
+                                 struct error *e)
 {
 	struct text_model m = { .net = *s, .max_steps = import_window(o) };
 	if (!text_task_of(s, &m.task))
@@ -173,7 +178,8 @@ static enum err fill_weights(struct foreign *f, const struct dialect *dialect, s
 	return rc ? rc : check_used(f, e);
 }
 
-static enum err import_state_dict(struct foreign *f, const struct import_options *o, struct imported *out, struct error *e)
+static enum err import_state_dict(struct foreign *f, const struct import_options *o, struct imported *out,
+                                  struct error *e)
 {
 	const struct dialect *dialect = keras_speaks(f->file) ? &keras_dialect : &torch_dialect;
 	enum err rc = dialect->read(f, e);
@@ -188,8 +194,8 @@ static enum err import_state_dict(struct foreign *f, const struct import_options
 	return rc ? rc : fill_weights(f, dialect, out, e);
 }
 
-static enum err import_graph(const struct onnx_graph *g, struct arena *a, const struct import_options *o, struct imported *out,
-                             struct error *e)
+static enum err import_graph(const struct onnx_graph *g, struct arena *a, const struct import_options *o,
+                             struct imported *out, struct error *e)
 {
 	struct net_spec s;
 	struct import_options said = *o;
@@ -218,7 +224,8 @@ static enum err import_safetensors(const void *bytes, size_t len, const struct i
 	return rc;
 }
 
-static enum err import_onnx(const void *bytes, size_t len, const struct import_options *o, struct imported *out, struct error *e)
+static enum err import_onnx(const void *bytes, size_t len, const struct import_options *o, struct imported *out,
+                            struct error *e)
 {
 	struct arena a;
 	struct onnx_graph g;

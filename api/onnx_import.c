@@ -68,29 +68,34 @@ static enum err find_embedding(struct reading *r, const struct onnx_port *p)
 	const struct onnx_graph *g = r->g;
 	for (int k = 0; k < g->n_nodes && !r->embedding; k++) {
 		const struct onnx_node *n = &g->node[k];
-		const struct onnx_array *matrix = n->n_in > 0 && n->in[0] != ONNX_ABSENT ? g->value[n->in[0]].initialiser : NULL;
+		bool reads = n->n_in > 0 && n->in[0] != ONNX_ABSENT;
+		const struct onnx_array *matrix = reads ? g->value[n->in[0]].initialiser : NULL;
 		if (!strcmp(n->op, "Gather") && matrix && matrix->ndim == 2 && matrix->count)
 			r->embedding = matrix;
 	}
 	const char *name = onnx_value_name(g, p->value);
-	return r->embedding ? ERR_OK : fail(r->e, ERR_INVALID, name, "tokens go in at %.80s, and no Gather of a matrix reads them", name);
+	return r->embedding ? ERR_OK : fail(r->e, ERR_INVALID, name,
+	                                    "tokens go in at %.80s, and no Gather of a matrix reads them", name);
 }
 
 static enum err check_port(struct reading *r)
 {
 	const struct onnx_port *p = r->g->input;
 	if (r->g->n_inputs != 1 || r->g->n_outputs < 1)
-		return fail(r->e, ERR_INVALID, "input", "the graph has %d inputs and %d outputs; one and at least one are expected (initial "
+		return fail(r->e, ERR_INVALID, "input",
+		            "the graph has %d inputs and %d outputs; one and at least one are expected (initial "
 		            "states are zeros)", r->g->n_inputs, r->g->n_outputs);
 	const char *name = onnx_value_name(r->g, p->value);
 	bool tokens = p->ndim == 2 && (p->type == ONNX_INT64 || p->type == ONNX_INT32);
 	if (!tokens && (p->type != ONNX_FLOAT || p->ndim != 3))
-		return fail(r->e, ERR_INVALID, name, "the input %.80s is neither [batch, time, columns] floats nor [batch, time] tokens (or "
+		return fail(r->e, ERR_INVALID, name,
+		            "the input %.80s is neither [batch, time, columns] floats nor [batch, time] tokens (or "
 		            "time first)", name);
 	if (tokens)
 		return find_embedding(r, p);
 	if (p->dim[2] < 1 || p->dim[2] > NET_MAX_INPUTS)
-		return fail(r->e, ERR_INVALID, name, "the input %.80s has %d columns, expected 1 to %d", name, p->dim[2], NET_MAX_INPUTS);
+		return fail(r->e, ERR_INVALID, name, "the input %.80s has %d columns, expected 1 to %d", name, p->dim[2],
+		            NET_MAX_INPUTS);
 	return ERR_OK;
 }
 
@@ -101,12 +106,15 @@ static enum err run_drawn(struct reading *r, int first, int second, struct onnx_
 	struct rng rng;
 	*input = (struct onnx_array){ .type = p->type, .ndim = p->ndim,
 	                              .dim = { axis_size(p, 0, first), axis_size(p, 1, second), p->dim[2] } };
-	float *at = onnx_count(input->dim, p->ndim, &input->count) ? arena_calloc(r->arena, input->count, sizeof *at) : NULL;
+	float *at = onnx_count(input->dim, p->ndim, &input->count) ? arena_calloc(r->arena, input->count,
+	                                                                          sizeof *at) : NULL;
 	if (!at)
-		return fail(r->e, ERR_TOO_LARGE, "input", "an input of [%d, %d, …] takes too much memory", input->dim[0], input->dim[1]);
+		return fail(r->e, ERR_TOO_LARGE, "input", "an input of [%d, %d, …] takes too much memory", input->dim[0],
+		            input->dim[1]);
 	rng_init(&rng, SEED, RNG_TEST, 0);
 	for (size_t i = 0; i < input->count; i++)
-		at[i] = r->embedding ? (float)rng_below(&rng, (uint64_t)r->embedding->dim[0]) : (float)(2 * rng_uniform(&rng) - 1);
+		at[i] = r->embedding ? (float)rng_below(&rng,
+		                                        (uint64_t)r->embedding->dim[0]) : (float)(2 * rng_uniform(&rng) - 1);
 	input->at = at;
 	return onnx_run(r->g, input, r->arena, &r->work, value, r->e);
 }
@@ -153,7 +161,8 @@ static enum err check_cell(struct reading *r, const struct layer *l)
 	if (!all_equal(l->in[IN_LENGTHS], (float)l->steps))
 		return reading_fail(r, l->node, "sequence_lens ends sequences early; lengths are not part of a model here");
 	if (!all_equal(l->in[IN_H], 0) || !all_equal(l->in[IN_C], 0))
-		return reading_fail(r, l->node, "it does not begin with zeros: an initial state other than zeros is not offered");
+		return reading_fail(r, l->node,
+		                    "it does not begin with zeros: an initial state other than zeros is not offered");
 	if (!all_equal(l->in[IN_P], 0))
 		return reading_fail(r, l->node, "peepholes (input P) are not offered");
 	return ERR_OK;
@@ -169,7 +178,8 @@ static enum err read_activations(struct reading *r, const struct layer *l, bool 
 	for (int i = 0; a && i < a->n; i++) {
 		const char *want = l->type != CELL_RNN ? gates[i % n] : *relu ? "Relu" : "Tanh";
 		if (strcasecmp(a->strings[i], want))
-			return reading_fail(r, l->node, "its activation %d is %.40s; %s is what this cell has here", i, a->strings[i], want);
+			return reading_fail(r, l->node, "its activation %d is %.40s; %s is what this cell has here", i,
+			                    a->strings[i], want);
 	}
 	return ERR_OK;
 }
@@ -192,7 +202,8 @@ static void read_layer(const struct reading *r, const struct onnx_node *n, enum 
 static float layer_output(const struct layer *l, int t, int b, int u)
 {
 	size_t T = (size_t)l->steps, B = (size_t)l->batch, D = (size_t)l->directions, H = (size_t)l->hidden;
-	size_t d = (size_t)u / H, row = l->batch_first ? ((size_t)b * T + (size_t)t) * D + d : ((size_t)t * D + d) * B + (size_t)b;
+	size_t d = (size_t)u / H;
+	size_t row = l->batch_first ? ((size_t)b * T + (size_t)t) * D + d : ((size_t)t * D + d) * B + (size_t)b;
 	return l->y->at[row * H + (size_t)u % H];
 }
 
@@ -255,7 +266,8 @@ static enum err check_place(struct reading *r, int k)
 	}
 	if (!reads_layer(l, &r->layer[k - 1]))
 		return reading_fail(r, l->node, "it reads something else than the outputs of the recurrent node before it");
-	if (l->type != first->type || l->hidden != first->hidden || l->directions != first->directions || l->reverse != first->reverse)
+	if (l->type != first->type || l->hidden != first->hidden || l->directions != first->directions
+	    || l->reverse != first->reverse)
 		return reading_fail(r, l->node, "it is not of the same cell, size and direction as the first recurrent node");
 	return ERR_OK;
 }
@@ -286,7 +298,9 @@ static enum err add_layer(struct reading *r, const struct onnx_node *n, enum cel
 
 static enum err find_layers(struct reading *r)
 {
-	static const enum encoder_type encoders[] = { [CELL_GRU] = ENCODER_GRU, [CELL_LSTM] = ENCODER_LSTM, [CELL_RNN] = ENCODER_RNN };
+	static const enum encoder_type encoders[] = {
+		[CELL_GRU] = ENCODER_GRU, [CELL_LSTM] = ENCODER_LSTM, [CELL_RNN] = ENCODER_RNN,
+	};
 	for (int k = 0; k < r->g->n_nodes; k++)
 		for (int type = CELL_GRU; type <= CELL_RNN; type++)
 			if (!strcmp(r->g->node[k].op, onnx_cells[type].op)) {
@@ -425,11 +439,13 @@ static bool has_shape(const struct onnx_array *a, int ndim, size_t rows, size_t 
  * do. The query's and the key's have the same one: the proof tells which is which. */
 static const struct onnx_array *find_folded(const struct reading *r, const struct tensor *t)
 {
-	bool query = !strcmp(t->name, "decoder.attention.query.weight"), key = !strcmp(t->name, "decoder.attention.key.weight");
+	bool query = !strcmp(t->name, "decoder.attention.query.weight"), key = !strcmp(t->name,
+	                                                                               "decoder.attention.key.weight");
 	int skip = r->net.decoder == DECODER_ATTENTION && (query ? r->swapped : key && !r->swapped);
 	for (int i = 0; t->ndim == 2 && i < r->g->n_initialisers; i++) {
 		const struct onnx_value *v = &r->g->value[i];
-		if (!strncmp(v->name, "onnx::", strlen("onnx::")) && has_shape(v->initialiser, 2, t->shape[1], t->shape[0]) && !skip--)
+		bool fits = has_shape(v->initialiser, 2, t->shape[1], t->shape[0]);
+		if (fits && !strncmp(v->name, "onnx::", strlen("onnx::")) && !skip--)
 			return v->initialiser;
 	}
 	return NULL;
@@ -439,7 +455,8 @@ static enum err fill_named(const struct reading *r, const struct tensor *t, floa
 {
 	const struct onnx_array *named = onnx_initialiser(r->g, t->name), *folded = named ? NULL : find_folded(r, t);
 	if (!folded && !has_shape(named, t->ndim, t->shape[0], t->shape[1]))
-		return fail(r->e, ERR_INVALID, t->name, "the initialiser %.80s is missing, or does not have the shape [%zu, %zu]", t->name,
+		return fail(r->e, ERR_INVALID, t->name,
+		            "the initialiser %.80s is missing, or does not have the shape [%zu, %zu]", t->name,
 		            t->shape[0], t->shape[1]);
 	for (size_t i = 0; i < t->count; i++)
 		out[i] = folded ? folded->at[i % t->shape[1] * t->shape[0] + i / t->shape[1]] : named->at[i];
@@ -482,8 +499,8 @@ static enum err fill_weights(const struct reading *r, float **weights, size_t *n
 /* --- the proof ------------------------------------------------------------------------------------------------------ */
 
 /* Our network on sequence b of a drawn input; x and y are scratch of a sequence's size. */
-static void run_ours(const struct reading *r, const struct infer_model *m, struct infer_ws *w, const struct onnx_array *input, int b,
-                     float *x, float *y)
+static void run_ours(const struct reading *r, const struct infer_model *m, struct infer_ws *w,
+                     const struct onnx_array *input, int b, float *x, float *y)
 {
 	int T = input->dim[r->batch_first], cols = r->net.inputs;
 	for (int t = 0; t < T; t++) {
@@ -494,8 +511,8 @@ static void run_ours(const struct reading *r, const struct infer_model *m, struc
 }
 
 /* Whether all sequences' answers are the graph's; written as it is, a NaN is no answer. */
-static bool same_answers(const struct reading *r, const struct infer_model *m, struct infer_ws *w, const struct onnx_array *input,
-                         const struct onnx_array *want, float *x, float *y)
+static bool same_answers(const struct reading *r, const struct infer_model *m, struct infer_ws *w,
+                         const struct onnx_array *input, const struct onnx_array *want, float *x, float *y)
 {
 	int B = input->dim[!r->batch_first];
 	size_t n = (size_t)net_steps(&r->net, input->dim[r->batch_first]) * (size_t)net_outputs(&r->net);
@@ -514,8 +531,8 @@ static bool same_answers(const struct reading *r, const struct infer_model *m, s
 }
 
 /* *same: whether our network answers to the input as the graph did. */
-static enum err compare(const struct reading *r, const float *weights, const struct onnx_array *input, const struct onnx_array *want,
-                        bool *same)
+static enum err compare(const struct reading *r, const float *weights, const struct onnx_array *input,
+                        const struct onnx_array *want, bool *same)
 {
 	int T = input->dim[r->batch_first];
 	struct infer_model *m = NULL;
@@ -570,9 +587,11 @@ static void read_decoder(struct reading *r)
 static enum err classify(struct reading *r, const struct import_options *o)
 {
 	if (o->horizon || o->targets || o->columns)
-		return fail(r->e, ERR_INVALID, o->columns ? "columns" : "horizon", "horizon, targets and columns are of numbers; tokens go in here");
+		return fail(r->e, ERR_INVALID, o->columns ? "columns" : "horizon",
+		            "horizon, targets and columns are of numbers; tokens go in here");
 	if (r->net.decoder == DECODER_ATTENTION)
-		return fail(r->e, ERR_INVALID, "decoder.cell.weight_ih", "an attention decoder behind tokens is not read from a graph");
+		return fail(r->e, ERR_INVALID, "decoder.cell.weight_ih",
+		            "an attention decoder behind tokens is not read from a graph");
 	r->net.classes = head_rows(&r->head);
 	r->net.targets = r->net.levels = r->net.horizon = 1;
 	return ERR_OK;
@@ -583,7 +602,8 @@ static void complete_options(const struct reading *r, struct import_options *o)
 {
 	const struct onnx_array *y = &r->value[r->g->output[0].value];
 	const struct onnx_port *x = r->g->input;
-	bool sizes = y->ndim == 3 && (r->net.decoder == DECODER_ATTENTION || (int64_t)y->dim[1] * y->dim[2] == head_rows(&r->head));
+	bool sizes = y->ndim == 3
+		&& (r->net.decoder == DECODER_ATTENTION || (int64_t)y->dim[1] * y->dim[2] == head_rows(&r->head));
 	if (sizes && !r->embedding && !o->horizon && !o->targets) {
 		o->horizon = y->dim[1];
 		o->targets = y->dim[2];
@@ -595,7 +615,8 @@ static void complete_options(const struct reading *r, struct import_options *o)
 static enum err check_options(const struct import_options *o, struct error *e)
 {
 	if (o->decoder || o->nonlinearity)
-		return fail(e, ERR_INVALID, o->decoder ? "decoder" : "nonlinearity", "a graph says its decoder and nonlinearity itself");
+		return fail(e, ERR_INVALID, o->decoder ? "decoder" : "nonlinearity",
+		            "a graph says its decoder and nonlinearity itself");
 	return ERR_OK;
 }
 
@@ -624,12 +645,13 @@ static enum err prove(struct reading *r, float **weights, size_t *n_weights)
 		if (rc || same)
 			return rc;
 	}
-	return reading_fail(r, before_head(r), "what the Linear layer reads here is neither the final state nor the mean of the outputs "
+	return reading_fail(r, before_head(r),
+	                    "what the Linear layer reads here is neither the final state nor the mean of the outputs "
 	                    "of the recurrent nodes, or the Linear layer is not the last thing that is computed");
 }
 
-enum err onnx_import(const struct onnx_graph *g, struct arena *a, struct import_options *o, struct net_spec *out, float **weights,
-                     size_t *n_weights, struct error *e)
+enum err onnx_import(const struct onnx_graph *g, struct arena *a, struct import_options *o, struct net_spec *out,
+                     float **weights, size_t *n_weights, struct error *e)
 {
 	struct reading r = { .g = g, .arena = a, .work = ONNX_RUN_WORK, .e = e };
 	enum err rc = check_options(o, e);

@@ -22,7 +22,7 @@
  * o is completed by what the graph says: horizon, targets, window. weights: of malloc, the caller frees (on failure as well;
  * may be NULL then). Works in a.
  */
-enum err onnx_import(const struct onnx_graph *g, struct arena *a, struct import_options *o, struct net_spec *out, float **weights,
-                     size_t *n_weights, struct error *e);
+enum err onnx_import(const struct onnx_graph *g, struct arena *a, struct import_options *o, struct net_spec *out,
+                     float **weights, size_t *n_weights, struct error *e);
 
 #endif
