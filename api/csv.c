@@ -123,8 +123,8 @@ static enum err force_text(struct csv_reader *r, const char *name, size_t len)
 	for (int j = 0; j < r->frame->columns; j++)
 		known[j] = r->frame->column[j].name;
 	const char *near = nearest_name(text, known, (size_t)r->frame->columns);
-	return fail(&r->error, ERR_INVALID, "text", "there is no column \"%s\"%s%s%s", text, near ? "; did you mean \"" : "",
-		near ? near : "", near ? "\"?" : "");
+	return fail(&r->error, ERR_INVALID, "text", "there is no column \"%s\"%s%s%s", text,
+		near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 static enum err end_header(struct csv_reader *r)

@@ -5,8 +5,9 @@
  * where the form does not say it.
  * A column's type comes from its first non-empty cell: date (calendar.h's forms), number, else text; every later cell must
  * fit: "line 57, column 3 (Close): expected a number, found \"abc\"". An empty cell is missing; NaN and inf are refused.
- * Columns that the form calls text are that whatever their cells look like. The first date column is the time axis; its dates must rise strictly and may not be missing. (A date column whose first
- * cells are empty is the time axis only where no other column is, and is then refused for what is missing.)
+ * Columns that the form calls text are that whatever their cells look like. The first date column is the time axis; its
+ * dates must rise strictly and may not be missing. (A date column whose first cells are empty is the time axis only where
+ * no other column is, and is then refused for what is missing.)
  * Blanks around a field that is not quoted do not belong to it. All text is UTF-8 without NUL.
  *
  * Errors: ERR_SYNTAX (quotes, NUL, UTF-8, fields per row), ERR_INVALID (names, cells, dates), ERR_TOO_LARGE (rows, cells). */
@@ -22,7 +23,7 @@ extern const struct csv_limits csv_default_limits;   /* 10 M rows, 32 M cells, 6
 /* What is known before the first byte. */
 struct csv_form {
 	char delimiter;     /* 0: found from the header */
-	const char *text;   /* names of text columns, separated by commas; NULL: none. Borrowed until the header row is over. */
+	const char *text;   /* names of text columns, separated by commas; NULL: none. Borrowed until the header is over. */
 };
 
 struct csv_reader;

@@ -15,8 +15,8 @@ enum dataset_format dataset_format_of_media(const char *content_type);
 enum dataset_format dataset_format_of_path(const char *path);
 
 struct dataset_reader;
-/** text: names of columns that are text whatever their cells look like, separated by commas, or NULL; borrowed until the
- *  reader is freed. ERR_INVALID: a text has one column, which is not named. */
+/** text: names of columns that are text whatever their cells look like, separated by commas, or NULL; borrowed until
+ *  the reader is freed. ERR_INVALID: a text has one column, which is not named. */
 enum err dataset_reader_new(enum dataset_format format, const char *text, struct dataset_reader **out, struct error *e);
 void dataset_reader_free(struct dataset_reader *r);   /* NULL is fine */
 /** After an error every later call returns the same error. */

@@ -5,8 +5,8 @@
  *     \n
  *     to be
  *
- * LF or CRLF ends a line, and the last line may have no end. Empty lines are rows like others, so the rows joined with LF are
- * the text again. A byte order mark is skipped. All text is UTF-8 without NUL.
+ * LF or CRLF ends a line, and the last line may have no end. Empty lines are rows like others, so the rows joined with
+ * LF are the text again. A byte order mark is skipped. All text is UTF-8 without NUL.
  *
  * Errors: ERR_SYNTAX (NUL, UTF-8; where = "line L, byte B"), ERR_INVALID (a line too long, no text at all),
  * ERR_TOO_LARGE (rows). */

@@ -109,13 +109,14 @@ static size_t border(const char *s, size_t n, double share)
 static enum err build_vocabulary(struct corpus_examples *c, const struct recipe *r, const char *s, size_t len, struct error *e)
 {
 	struct vocabulary_builder *b = NULL;
-	enum err rc = vocabulary_builder_new(r->unit, &b, e);
+	struct error detail;
+	enum err rc = vocabulary_builder_new(r->unit, &b, &detail);
 	if (!rc)
-		rc = vocabulary_builder_add(b, s, len, e);
+		rc = vocabulary_builder_add(b, s, len, &detail);
 	if (!rc)
-		rc = vocabulary_builder_end(b, r->max_vocabulary, r->min_count, &c->source, e);
+		rc = vocabulary_builder_end(b, r->max_vocabulary, r->min_count, &c->source, &detail);
 	vocabulary_builder_free(b);
-	return rc;
+	return rc ? fail(e, rc, "/dataset", "%s", detail.what) : ERR_OK;
 }
 
 /* Append the tokens of a share. */

@@ -22,7 +22,7 @@ static void swap(float *a, float *b)
 	*b = kept;
 }
 
-/* The k-th greatest of n, k from 1, by Hoare's find: what lies before `low` is not less than it, behind `high` not more. */
+/* The k-th greatest of n, k from 1, by Hoare's find: what lies before `low` is no less, behind `high` no more. */
 static float kth_greatest(float *a, int n, int k)
 {
 	int low = 0, high = n - 1;

@@ -50,7 +50,8 @@ static enum err check_answer(const struct text_model *m, struct error *e)
 	bool labels = m->task == TEXT_CLASSIFY;
 
 	if (!m->target || (vocabulary_unit(m->target) == TOKEN_LABEL) != labels)
-		return fail(e, ERR_INVALID, "target", "the network's answers are %s", labels ? "labels" : "characters or words");
+		return fail(e, ERR_INVALID, "target", "the network's answers are %s",
+			labels ? "labels" : "characters or words");
 	if (m->net.classes != vocabulary_size(m->target))
 		return fail(e, ERR_INVALID, "classes", "the network has %d classes, its vocabulary %d", m->net.classes,
 			vocabulary_size(m->target));
@@ -62,11 +63,11 @@ static enum err check_answer(const struct text_model *m, struct error *e)
 static enum err check(struct text_model *m, struct error *e)
 {
 	if (!text_task_of(&m->net, &m->task))
-		return fail(e, ERR_INVALID, "model", "the network is none of texts: tokens go in, and classes come out of the decoders "
-			"token, last, mean, pool and attention");
+		return fail(e, ERR_INVALID, "model", "the network is none of texts: tokens go in, and classes come out of the "
+			"decoders token, last, mean, pool and attention");
 	if (vocabulary_unit(m->source) == TOKEN_LABEL || m->net.vocabulary != vocabulary_size(m->source))
-		return fail(e, ERR_INVALID, "vocabulary", "the network reads %d tokens, its vocabulary has %d %ss", m->net.vocabulary,
-			vocabulary_size(m->source), token_unit_names[vocabulary_unit(m->source)]);
+		return fail(e, ERR_INVALID, "vocabulary", "the network reads %d tokens, its vocabulary has %d %ss",
+			m->net.vocabulary, vocabulary_size(m->source), token_unit_names[vocabulary_unit(m->source)]);
 	if (m->max_steps < 1)
 		return fail(e, ERR_INVALID, "window", "the window must be at least 1; it is %d", m->max_steps);
 	return m->task == TEXT_GENERATE ? check_generate(&m->net, m->target, e) : check_answer(m, e);

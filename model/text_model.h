@@ -4,8 +4,8 @@
  *     classify    text ─► tokens ─► network ─► softmax ─► label and probabilities
  *     translate   text ─► tokens ─► network, beam search ─► tokens ─► text
  *
- * Which of the three a model does is its decoder: token; last, mean or pool; attention. A prompt is read whole, its state
- * kept; of another input the end, as long as the window. Immutable after creation. */
+ * Which of the three a model does is its decoder: token; last, mean or pool; attention. A prompt is read whole, its
+ * state kept; of another input the end, as long as the window. Immutable after creation. */
 #ifndef GATECAST_MODEL_TEXT_MODEL_H
 #define GATECAST_MODEL_TEXT_MODEL_H
 
@@ -64,8 +64,8 @@ struct text_job {
 	double log_probability;         /* of the answer; translate, generate */
 	float *probability;             /* classify: [target's size], of the caller; NULL: not wanted */
 	int label;                      /* classify: the likeliest */
-	float *attention;               /* translate, with want_attention: [tokens_out][T], of malloc, the caller frees; NULL when
-	                                 * the answer is empty. T = tokens_in, at least 1, at most max_steps */
+	float *attention;               /* translate, with want_attention: [tokens_out][T], of malloc, the caller frees; NULL
+	                                 * when nothing is said. T = tokens_in, at least 1, at most max_steps */
 	bool finite;                    /* false: the network's output was not finite, nothing else is written */
 	/* between calls of text_model_run; zero at first, text_job_fini() at last */
 	struct text_progress *progress;

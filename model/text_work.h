@@ -20,7 +20,7 @@ struct text_ws {
 };
 
 struct text_progress {
-	int32_t *token;                 /* [n] a prompt, or of another input what is read of it; of an empty one a boundary */
+	int32_t *token;                 /* [n] a prompt, or what is read of another input; of an empty one a boundary */
 	size_t n;
 	/* generate */
 	size_t read;                    /* tokens of the prompt that the network has read */
@@ -35,7 +35,8 @@ static inline void text_load(float *x, const int32_t *token, size_t n)
 		x[i] = (float)token[i];
 }
 
-/** log of the sum of e^score over n scores; NaN or infinite when one of them is. weight [n] receives e^(score - the greatest). */
+/** log of the sum of e^score over n scores; not finite when one is NaN or +infinite. weight [n] receives
+ *  e^(score - the greatest). */
 double text_log_sum(const float *score, int n, double *weight);
 
 /** A turn of every job: done[i] tells which are over. Cannot fail. */

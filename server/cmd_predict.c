@@ -137,7 +137,7 @@ int command_predict(const struct options *o)
 	struct error e;
 	enum err rc = load_model(o, &a, &e);
 	if (!rc)
-		rc = series_file_read(o->argument[1], &file, &e);
+		rc = series_file_read(o->argument[1], NULL, &file, &e);
 	if (!rc)
 		rc = set_context(&a, file.frame, o->argument[1], &e);
 	if (!rc)

@@ -206,7 +206,7 @@ int command_train(const struct options *o)
 	enum err rc = make_recipe(o, &t.recipe, &e);
 	int failure = rc ? 2 : 1;   /* a usage error, or a series or job that fails */
 	if (!rc)
-		rc = series_file_read(o->argument[0], &t.file, &e);
+		rc = series_file_read(o->argument[0], o->text, &t.file, &e);
 	if (!rc)
 		rc = trainer_check(&t.recipe, t.file.frame, t.file.frame->rows, &e);
 	if (!rc)

@@ -66,6 +66,8 @@ static const struct row rows[] = {
 	{ "target", "COLUMN", NULL, KIND_TEXT, AT(target), 0, 0, COMMAND_TRAIN, "The column to forecast, of labels or of answers; a text to generate from needs none" },
 	{ "features", "LIST", NULL, KIND_TEXT, AT(features), 0, 0, COMMAND_TRAIN,
 	  "What the model sees, with commas: columns, sma_10, ema_20, rsi_14, macd_12_26_9, log_return_1, log_volatility_20" },
+	{ "text", "LIST", NULL, KIND_TEXT, AT(text), 0, 0, COMMAND_TRAIN,
+	  "Columns of a CSV or TSV file, with commas, that are text whatever their cells look like" },
 	{ "model", "NAME", NULL, KIND_TEXT, AT(model), 0, 0, COMMAND_TRAIN, "The model's name; else file and horizon, or preset" },
 	{ "preset", "NAME", "attention_gru", KIND_TEXT, AT(preset), 0, 0, COMMAND_TRAIN,
 	  "The network: attention_gru, attention_lstm, gru, lstm, rnn, transformer or segment_gru; autoencoder; of texts char_rnn, "
@@ -97,7 +99,7 @@ static const struct manual manuals[] = {
 	{ "serve", COMMAND_SERVE, "", "Serve forecasts over HTTP.", 0, 0 },
 	{ "train", COMMAND_TRAIN, "SERIES.csv", "Upload a series and train a model on it, without a server.", 1, 1 },
 	{ "predict", COMMAND_PREDICT, "NAME SERIES.csv", "Forecast from the end of a series with a stored model.", 2, 2 },
-	{ "quantise", COMMAND_QUANTISE, "NAME SERIES.csv", "Print what serve --int8 saves and costs a stored model on the end of a series.", 2, 2 },
+	{ "quantise", COMMAND_QUANTISE, "NAME [SERIES.csv]", "Print what serve --int8 saves and costs a model, and its forecasts of a series.", 1, 2 },
 	{ "check", COMMAND_CHECK, "", "Check the database's integrity and the machine's kernels.", 0, 0 },
 	{ "convert", COMMAND_CONVERT, "FROM TO", "Rewrite weights of PyTorch or Keras as a gatecast model, .safetensors or .onnx.", 2, 2 },
 	{ "key", COMMAND_KEY, "add|list|revoke [ID]", "Manage API keys. Stop the server before adding or revoking.", 1, 2 },

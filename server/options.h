@@ -27,7 +27,7 @@ struct options {
 	enum log_level log_level;
 	bool require_key, int8;
 
-	const char *target, *features, *model, *preset, *name, *scopes;
+	const char *target, *features, *text, *model, *preset, *name, *scopes;
 	long horizon, window, epochs, hidden, seed, version;
 	bool json;
 	struct {                       /* of convert: what foreign weights do not say; 0 or NULL: not given */

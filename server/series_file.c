@@ -6,7 +6,8 @@
 
 #include "api/dataset_reader.h"
 
-static enum err read_all(FILE *in, const char *path, struct dataset_reader *reader, struct digest *digest, struct error *e)
+static enum err read_all(FILE *in, const char *path, struct dataset_reader *reader, struct digest *digest,
+                         struct error *e)
 {
 	char piece[65536];
 	size_t n;
@@ -19,14 +20,14 @@ static enum err read_all(FILE *in, const char *path, struct dataset_reader *read
 	return ferror(in) ? fail(e, ERR_IO, path, "cannot read %s: %s", path, strerror(errno)) : ERR_OK;
 }
 
-enum err series_file_read(const char *path, struct series_file *out, struct error *e)
+enum err series_file_read(const char *path, const char *text, struct series_file *out, struct error *e)
 {
 	struct dataset_reader *reader = NULL;
 	FILE *in = strcmp(path, "-") ? fopen(path, "rb") : stdin;
 	if (!in)
 		return fail(e, ERR_IO, path, "cannot open %s: %s", path, strerror(errno));
 	struct digest *digest = digest_new();
-	enum err rc = digest ? dataset_reader_new(dataset_format_of_path(path), NULL, &reader, e) : fail_nomem(e);
+	enum err rc = digest ? dataset_reader_new(dataset_format_of_path(path), text, &reader, e) : fail_nomem(e);
 	if (!rc)
 		rc = read_all(in, path, reader, digest, e);
 	if (!rc)

@@ -10,8 +10,9 @@ struct series_file {
 	char sha256[DIGEST_HEX];
 };
 
-/** "-" is standard input, and CSV. Errors name the file and the place in it. */
-enum err series_file_read(const char *path, struct series_file *out, struct error *e);
+/** "-" is standard input, and CSV. text: columns that are text, as of dataset_reader_new().
+ *  Errors name the file and the place in it. */
+enum err series_file_read(const char *path, const char *text, struct series_file *out, struct error *e);
 void series_file_fini(struct series_file *f);
 
 #endif

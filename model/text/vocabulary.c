@@ -71,7 +71,7 @@ static enum err add_token(struct vocabulary *v, const char *s, int index, struct
 	int32_t before = v->set.n, number;
 
 	if (index < v->special)
-		return len == 0 ? ERR_OK : fail_token(e, index, "tokens 0 and 1 are the boundary and the unknown, and have no text");
+		return len == 0 ? ERR_OK : fail_token(e, index, "tokens 0 and 1, the boundary and the unknown, have no text");
 	if (fault(s, len))
 		return fail_token(e, index, fault(s, len));
 	enum err rc = token_set_add(&v->set, s, len, &number, e);
@@ -83,7 +83,8 @@ enum err vocabulary_new(enum token_unit unit, const char *const *token, int n, s
 	int special = unit == TOKEN_LABEL ? 0 : SPECIAL;
 
 	if (n < special || n < 1 || n > VOCABULARY_MAX)
-		return fail(e, ERR_INVALID, "", "a vocabulary has %d to %d tokens, not %d", special ? special : 1, VOCABULARY_MAX, n);
+		return fail(e, ERR_INVALID, "", "a vocabulary has %d to %d tokens, not %d", special ? special : 1,
+			VOCABULARY_MAX, n);
 	struct vocabulary *v = calloc(1, sizeof *v);
 	if (!v)
 		return fail_nomem(e);
@@ -218,8 +219,8 @@ static enum err count_token(struct vocabulary_builder *b, const char *s, size_t 
 	int32_t number;
 
 	if (len > TOKEN_MAX_BYTES)
-		return fail(e, ERR_INVALID, "", "\"%.*s…\" is a %s of %zu bytes; at most %d", (int)utf8_prefix(s, len, SHOWN), s,
-			token_unit_names[b->unit], len, TOKEN_MAX_BYTES);
+		return fail(e, ERR_INVALID, "", "\"%.*s…\" is a %s of %zu bytes; at most %d",
+			(int)utf8_prefix(s, len, SHOWN), s, token_unit_names[b->unit], len, TOKEN_MAX_BYTES);
 	if (!grow_counts(b))
 		return fail_nomem(e);
 	enum err rc = token_set_add(&b->set, s, len, &number, e);
@@ -282,7 +283,8 @@ enum err vocabulary_builder_end(const struct vocabulary_builder *b, int max, int
 
 	int32_t n = rank(b, min_count, seen);
 	if (n == 0) {
-		rc = fail(e, ERR_INVALID, "", "the texts have no %s that occurs %d times", token_unit_names[b->unit], min_count);
+		rc = fail(e, ERR_INVALID, "", "the texts have no %s that occurs %d times", token_unit_names[b->unit],
+			min_count);
 		goto done;
 	}
 	n = n < most - special ? n : most - special;

@@ -98,7 +98,7 @@ def test_uploads(server, row):
     server.get("/v1/datasets/bad").expect(404)
 
 
-# ---- texts: (name, media type, query, body, status, code, place) ---------------------------------------------------------------
+# ---- texts: (name, media type, query, body, status, code, place) ---------------------------------------------
 TEXTS = [
     ("nothing", "text/plain", "", "\n\n", 422, "invalid", None),
     ("Latin-1", "text/plain", "", b"all right\n\nna\xefve\n", 400, "syntax", "line 3, byte 3"),

@@ -108,8 +108,8 @@ def rows_as_csv(server, name):
 def test_a_text_is_a_row_a_line(server):
     text = "\ufeffTo be, or \"not\" to be,\r\n\r\n  2017-11-15\ncaf\u00e9 \U0001f600"
     answer = server.put("/v1/datasets/play", text, headers=TEXT).expect(201).json
-    assert answer["columns"] == [{"name": "text", "type": "text", "missing": 1, "characters": 40, "longest_characters": 22,
-                                  "words": 17, "longest_words": 10}]
+    assert answer["columns"] == [{"name": "text", "type": "text", "missing": 1, "characters": 40,
+                                  "longest_characters": 22, "words": 17, "longest_words": 10}]
     assert (answer["rows"], answer["audit"], answer["start"]) == (4, [], None)
     assert answer["sha256"] == hashlib.sha256(text.encode()).hexdigest()
     page = server.get("/v1/datasets/play/rows").expect(200).json

@@ -1,5 +1,5 @@
-/* test_dataset_reader.c - texts, tab-separated values and columns that are text by name: each upload whole, byte by byte
- * and cut in two everywhere, with the exact place and sentence of what is wrong. */
+/* test_dataset_reader.c - texts, tab-separated values and columns that are text by name: each upload byte by byte and
+ * cut in two everywhere, with the exact place and sentence of what is wrong. */
 #include <stdlib.h>
 #include <string.h>
 

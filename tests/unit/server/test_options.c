@@ -26,8 +26,8 @@ static const struct { const char *command, *name, *variable; size_t at; long fal
 	{ "serve", "header-timeout", "GATECAST_HEADER_TIMEOUT", AT(header_timeout_s), 10, 1, 600 },
 	{ "serve", "body-timeout", "GATECAST_BODY_TIMEOUT", AT(body_timeout_s), 10, 1, 3600 },
 	{ "serve", "response-timeout", "GATECAST_RESPONSE_TIMEOUT", AT(response_timeout_s), 30, 1, 3600 },
-	{ "train", "horizon", "GATECAST_HORIZON", AT(horizon), 5, 1, 1000 },
-	{ "train", "window", "GATECAST_WINDOW", AT(window), 30, 1, 10000 },
+	{ "train", "horizon", "GATECAST_HORIZON", AT(horizon), 0, 0, 1000 },
+	{ "train", "window", "GATECAST_WINDOW", AT(window), 0, 0, 10000 },
 	{ "train", "epochs", "GATECAST_EPOCHS", AT(epochs), 100, 1, 100000 },
 	{ "train", "hidden", "GATECAST_HIDDEN", AT(hidden), 64, 1, 2048 },
 	{ "train", "seed", "GATECAST_SEED", AT(seed), 1, 0, LONG_MAX },
@@ -50,6 +50,7 @@ static const struct { const char *command, *name, *variable; size_t at; const ch
 	{ "health", "admin", "GATECAST_ADMIN", AT(admin), "127.0.0.1:9090" },
 	{ "train", "target", "GATECAST_TARGET", AT(target), NULL },
 	{ "train", "features", "GATECAST_FEATURES", AT(features), NULL },
+	{ "train", "text", "GATECAST_TEXT", AT(text), NULL },
 	{ "train", "model", "GATECAST_MODEL", AT(model), NULL },
 	{ "train", "preset", "GATECAST_PRESET", AT(preset), "attention_gru" },
 	{ "convert", "columns", "GATECAST_COLUMNS", AT(weights.columns), NULL },
@@ -276,7 +277,7 @@ START_TEST(help_of_command)
 			in_help(help, flags[i].name, flags[i].variable);
 	for (const char *at = help; (at = strstr(at, "[GATECAST_")); at++) {   /* and what it shows is in the tables here */
 		char variable[64] = "";
-		sscanf(at, "[%63[A-Z_]]", variable);
+		sscanf(at, "[%63[A-Z0-9_]]", variable);
 		bool known = !strcmp(variable, "GATECAST_LOG_LEVEL") || !strcmp(variable, "GATECAST_CHECKPOINT_INTERVAL");
 		for (size_t i = 0; i < COUNT(numbers); i++)
 			known |= !strcmp(numbers[i].variable, variable);

@@ -66,7 +66,12 @@ static struct text_job job_of(const char *text, struct strbuf *out)
 
 START_TEST(tasks)
 {
-	static const struct { enum decoder_type decoder; int vocabulary, classes; bool is; enum text_task task; } cases[] = {
+	static const struct {
+		enum decoder_type decoder;
+		int vocabulary, classes;
+		bool is;
+		enum text_task task;
+	} cases[] = {
 		{ DECODER_TOKEN, 5, 5, true, TEXT_GENERATE }, { DECODER_LAST, 5, 2, true, TEXT_CLASSIFY },
 		{ DECODER_MEAN, 5, 2, true, TEXT_CLASSIFY }, { DECODER_POOL, 5, 2, true, TEXT_CLASSIFY },
 		{ DECODER_ATTENTION, 5, 7, true, TEXT_TRANSLATE }, { DECODER_RECONSTRUCT, 5, 5, false, 0 },
@@ -74,7 +79,9 @@ START_TEST(tasks)
 	};
 
 	for (int i = 0; i < COUNT(cases); i++) {
-		struct net_spec net = { .decoder = cases[i].decoder, .vocabulary = cases[i].vocabulary, .classes = cases[i].classes };
+		const struct net_spec net = {
+			.decoder = cases[i].decoder, .vocabulary = cases[i].vocabulary, .classes = cases[i].classes,
+		};
 		enum text_task task = TEXT_TRANSLATE;
 		ck_assert_int_eq(text_task_of(&net, &task), cases[i].is);
 		ck_assert(!cases[i].is || task == cases[i].task);
@@ -98,7 +105,7 @@ static const struct {
 	{ "two vocabularies", TEXT_GENERATE, ENCODER_GRU, 0, 0, 1, 0, 0, 5, CHARACTERS, "classes", "one vocabulary" },
 	{ "other classes", TEXT_GENERATE, ENCODER_GRU, 0, 0, 1, 0, 1, 5, NO_TARGET, "classes", "one vocabulary" },
 	{ "no window", TEXT_GENERATE, ENCODER_GRU, 0, 0, 1, 0, 0, 0, NO_TARGET, "window", "at least 1" },
-	{ "source", TEXT_CLASSIFY, ENCODER_LSTM, 1, 0, 1, 1, 0, 5, LABELS, "vocabulary", "reads 21 tokens, its vocabulary has 20 characters" },
+	{ "source", TEXT_CLASSIFY, ENCODER_LSTM, 1, 0, 1, 1, 0, 5, LABELS, "vocabulary", "21 tokens, its vocabulary has 20 characters" },
 	{ "no labels", TEXT_CLASSIFY, ENCODER_LSTM, 1, 0, 1, 0, 0, 5, NO_TARGET, "target", "labels" },
 	{ "characters for labels", TEXT_CLASSIFY, ENCODER_LSTM, 1, 0, 1, 0, 0, 5, CHARACTERS, "target", "labels" },
 	{ "labels lack", TEXT_CLASSIFY, ENCODER_LSTM, 1, 0, 1, 0, 2, 5, LABELS, "classes", "has 4 classes, its vocabulary 2" },
@@ -295,7 +302,8 @@ START_TEST(company_changes_nothing)
 		j.max_tokens = job[i].max_tokens;
 		run_one(t.model, &j);
 		ck_assert_str_eq(out[i].s, alone.s);
-		ck_assert(j.log_probability == job[i].log_probability && j.tokens_out == job[i].tokens_out && j.ended == job[i].ended);
+		ck_assert(j.log_probability == job[i].log_probability);
+		ck_assert(j.tokens_out == job[i].tokens_out && j.ended == job[i].ended);
 		text_job_fini(&job[i]);
 		strbuf_fini(&out[i]);
 		strbuf_fini(&alone);
@@ -506,8 +514,10 @@ END_TEST
 
 static const struct { enum encoder_type encoder; bool bidirectional; enum score_type score; enum decoder_input input; }
 translators[] = {
-	{ ENCODER_LSTM, false, SCORE_ADDITIVE, DECODER_CONTEXT_PREVIOUS }, { ENCODER_GRU, true, SCORE_DOT, DECODER_CONTEXT_PREVIOUS },
-	{ ENCODER_TRANSFORMER, false, SCORE_ADDITIVE, DECODER_CONTEXT_PREVIOUS }, { ENCODER_RNN, false, SCORE_DOT, DECODER_CONTEXT },
+	{ ENCODER_LSTM, false, SCORE_ADDITIVE, DECODER_CONTEXT_PREVIOUS },
+	{ ENCODER_GRU, true, SCORE_DOT, DECODER_CONTEXT_PREVIOUS },
+	{ ENCODER_TRANSFORMER, false, SCORE_ADDITIVE, DECODER_CONTEXT_PREVIOUS },
+	{ ENCODER_RNN, false, SCORE_DOT, DECODER_CONTEXT },
 };
 
 /* The likeliest class of each step of network_forward(), which reads its own answers, until a boundary. */

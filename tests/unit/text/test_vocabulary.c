@@ -257,7 +257,13 @@ END_TEST
 /* ---- refused ---- */
 
 static char too_long[TOKEN_MAX_BYTES + 2];
-static const struct { const char *name; enum token_unit unit; const char *token[4]; int n; const char *where, *what; } bad[] = {
+static const struct {
+	const char *name;
+	enum token_unit unit;
+	const char *token[4];
+	int n;
+	const char *where, *what;
+} bad[] = {
 	{ "none", TOKEN_CHARACTER, { NULL }, 0, "", "2 to 65536" },
 	{ "one special", TOKEN_WORD, { "" }, 1, "", "2 to 65536" },
 	{ "no label", TOKEN_LABEL, { NULL }, 0, "", "1 to 65536" },

@@ -81,7 +81,8 @@ void toy_load(struct toy *t)
 	struct error e = { 0 };
 
 	text_model_free(t->model);
-	ck_assert_msg(text_model_new(&t->net, t->params, NULL, source, target, TOY_STEPS, &t->model, &e) == ERR_OK, "%s", e.what);
+	enum err rc = text_model_new(&t->net, t->params, NULL, source, target, TOY_STEPS, &t->model, &e);
+	ck_assert_msg(rc == ERR_OK, "%s", e.what);
 }
 
 void toy_init(struct toy *t, const struct net_spec *net, enum token_unit unit, uint64_t seed)
