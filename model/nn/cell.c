@@ -1,10 +1,7 @@
 /* cell.c - see cell.h. */
 #include "model/nn/cell.h"
 
-#include "model/nn/gru.h"
-#include "model/nn/lstm.h"
 #include "model/nn/recurrent.h"
-#include "model/nn/rnn.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,11 +15,10 @@ struct cell_kind {
 	void (*weights_backward)(const struct cell *c, int rows, const struct cell_tape *tape, real *dparams);
 };
 
-static const struct cell_kind kinds[] = {
-	[CELL_GRU]  = { false, true,  gru_step_forward,  gru_step_backward,  gru_recurrent_weights },
-	[CELL_LSTM] = { true,  true,  lstm_step_forward, lstm_step_backward, recurrent_weights },
-	[CELL_RNN]  = { false, false, rnn_step_forward,  rnn_step_backward,  recurrent_weights },
-};
+#define KIND(ID, NAME, MEMORY, AUX, WEIGHTS, ...) \
+	[CELL_##ID] = { MEMORY, AUX, NAME##_step_forward, NAME##_step_backward, WEIGHTS },
+static const struct cell_kind kinds[] = { CELLS(KIND) };
+#undef KIND
 
 static struct linear gates_at(const struct net_spec *s, const struct tensor_table *t, const char *part,
                               const char *of, const char *suffix)

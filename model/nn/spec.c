@@ -5,6 +5,34 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ROW(ID, NAME, MEMORY, AUX, WEIGHTS, DECODER, FORM, ...) \
+	[CELL_##ID] = { MEMORY, CELL_##DECODER, { __VA_ARGS__ } },
+static const struct { bool memory; enum cell_type decoder; const char *gate[CELL_MAX_GATES]; } cells[] = { CELLS(ROW) };
+#undef ROW
+
+int cell_gates(enum cell_type type)
+{
+	int n = 0;
+	while (n < CELL_MAX_GATES && cells[type].gate[n])
+		n++;
+	return n;
+}
+
+const char *cell_gate_name(enum cell_type type, int gate)
+{
+	return cells[type].gate[gate];
+}
+
+bool cell_type_has_memory(enum cell_type type)
+{
+	return cells[type].memory;
+}
+
+enum cell_type net_decoder_cell(const struct net_spec *s)
+{
+	return cells[net_encoder_cell(s)].decoder;
+}
+
 static enum err check_range(const char *member, int value, int low, int high, struct error *e)
 {
 	if (value >= low && value <= high)
@@ -42,7 +70,7 @@ static enum err check_sizes(const struct net_spec *s, struct error *e)
 static enum err check_choices(const struct net_spec *s, struct error *e)
 {
 	const struct { const char *member; int value, last; const char *names; } choices[] = {
-		{ "encoder",       (int)s->encoder,       ENCODER_TRANSFORMER,      "gru, lstm, rnn or transformer" },
+		{ "encoder",       (int)s->encoder,       ENCODER_TRANSFORMER,      "a cell of cells.h or transformer" },
 		{ "decoder",       (int)s->decoder,       DECODER_SEGMENT,
 		  "attention, last, mean, pool, reconstruct, token or segment" },
 		{ "score",         (int)s->score,         SCORE_DOT,                "additive or dot" },
