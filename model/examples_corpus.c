@@ -58,7 +58,7 @@ static void load(const struct examples *x, const struct example *i, struct batch
 	const int32_t *token = piece(corpus_of(x), i);
 	size_t stride = (size_t)b->B, at = (size_t)column, length = (size_t)b->lengths[column];
 	for (size_t t = 0; t < length; t++) {
-		b->x[t * stride + at] = (float)token[t - 1];   /* the boundary precedes them all */
+		b->x[t * stride + at] = (float)token[(ptrdiff_t)t - 1];   /* the boundary precedes them all */
 		b->target[t * stride + at] = (float)token[t];
 	}
 }

@@ -23,7 +23,7 @@ _Static_assert(TRANSFORMER_MAX_PACKS >= 4 * NET_MAX_LAYERS, "gates and candidate
 static const struct cell_shape { int gates, sums, candidate; } cell_shapes[] = { CELL_FORMS(SHAPE) };
 #undef SHAPE
 
-#define FIRST(ID, NAME, MEMORY, AUX, WEIGHTS, DECODER, FORM, ...) [CELL_##ID] = FORM_##FORM,
+#define FIRST(ID, NAME, GATES, MEMORY, AUX, WEIGHTS, DECODER, FORM, ...) [CELL_##ID] = FORM_##FORM,
 static const enum cell_form first_form[] = { CELLS(FIRST) };
 #undef FIRST
 

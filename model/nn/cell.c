@@ -15,7 +15,7 @@ struct cell_kind {
 	void (*weights_backward)(const struct cell *c, int rows, const struct cell_tape *tape, real *dparams);
 };
 
-#define KIND(ID, NAME, MEMORY, AUX, WEIGHTS, ...) \
+#define KIND(ID, NAME, GATES, MEMORY, AUX, WEIGHTS, ...) \
 	[CELL_##ID] = { MEMORY, AUX, NAME##_step_forward, NAME##_step_backward, WEIGHTS },
 static const struct cell_kind kinds[] = { CELLS(KIND) };
 #undef KIND

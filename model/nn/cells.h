@@ -2,21 +2,35 @@
  * JSON, tables of the training and the inference execution follow from here. docs/adding-a-part.md walks through a new one.
  *
  *     ID, name     CELL_ID, ENCODER_ID; "name" in JSON; name.c with name_step_forward() and name_step_backward()
+ *     gates        matrices stacked in its weights
  *     memory       whether the state has a c beside h
  *     aux          whether backward needs one more number a unit: see the cell's file
  *     weights      the function that adds the gradients of the recurrent weights: recurrent_weights() serves a cell
  *                  that applies all of them to the state before
  *     decoder      the cell that a decoder has behind an encoder of this one
  *     form         of CELL_FORMS: the first that inference knows it by
- *     gates        their names, in the order in which their weights lie: PyTorch's where it has the cell */
+ *
+ * and last its gates, struct cell_gate, in the order in which their weights lie: PyTorch's where it has the cell. */
 #ifndef GATECAST_NN_CELLS_H
 #define GATECAST_NN_CELLS_H
 
-/*           ID    name  memory aux    weights                decoder  form               gates */
+#include <stdbool.h>
+#include <stddef.h>
+
+/*   ID    name  gates memory aux    weights                decoder  form */
 #define CELLS(CELL) \
-	CELL(GRU,  gru,  false, true,  gru_recurrent_weights, GRU,     GRU_RESET_AFTER,   "reset", "update", "candidate") \
-	CELL(LSTM, lstm, true,  true,  recurrent_weights,     LSTM,    LSTM,              "input", "forget", "candidate", "output") \
-	CELL(RNN,  rnn,  false, false, recurrent_weights,     GRU,     RNN_TANH,          "candidate")
+	CELL(GRU,  gru,  3, false, true,  gru_recurrent_weights, GRU,  GRU_RESET_AFTER, \
+	     { "reset", false }, { "update", false }, { "candidate", true }) \
+	CELL(LSTM, lstm, 4, true,  true,  recurrent_weights,     LSTM, LSTM, \
+	     { "input", false }, { "forget", false }, { "cell", true }, { "output", false }) \
+	CELL(RNN,  rnn,  1, false, false, recurrent_weights,     GRU,  RNN_TANH, \
+	     { NULL, true })
+
+/* What a gate is called. */
+struct cell_gate {
+	const char *name;       /* NULL: not a gate, but the argument of the state */
+	bool candidate;         /* a value that is proposed, -1 … 1; else a share that passes, 0 … 1 */
+};
 
 /* What a cell's products are in inference. Gates that share a product are one pack, whose sums start at biases of their
  * own; weights meet the input first, then the state.

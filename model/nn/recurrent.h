@@ -31,7 +31,7 @@ void recurrent_weights(const struct cell *c, int rows, const struct cell_tape *t
  *     name_step_backward    d [n][hid]: in, the gradients of h' and c'; out, those of h and c. The tape's gates become
  *                           the gradients of their arguments
  *     its weights           the gradients of U and c from all rows, after all steps were run backward */
-#define STEPS(ID, NAME, MEMORY, AUX, WEIGHTS, ...)                                                                   \
+#define STEPS(ID, NAME, GATES, MEMORY, AUX, WEIGHTS, ...)                                                            \
 	void NAME##_step_forward(const struct cell *c, const real *params, int first, int n, struct cell_tape *tape); \
 	void NAME##_step_backward(const struct cell *c, const real *params, int first, int n, struct cell_tape *tape, \
 	                          struct cell_state d);                                                               \

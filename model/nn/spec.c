@@ -5,22 +5,26 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ROW(ID, NAME, MEMORY, AUX, WEIGHTS, DECODER, FORM, ...) \
-	[CELL_##ID] = { MEMORY, CELL_##DECODER, { __VA_ARGS__ } },
-static const struct { bool memory; enum cell_type decoder; const char *gate[CELL_MAX_GATES]; } cells[] = { CELLS(ROW) };
+static const struct {
+	int gates;
+	bool memory;
+	enum cell_type decoder;
+	struct cell_gate gate[CELL_MAX_GATES];
+} cells[] = {
+#define ROW(ID, NAME, GATES, MEMORY, AUX, WEIGHTS, DECODER, FORM, ...) \
+	[CELL_##ID] = { GATES, MEMORY, CELL_##DECODER, { __VA_ARGS__ } },
+	CELLS(ROW)
 #undef ROW
+};
 
 int cell_gates(enum cell_type type)
 {
-	int n = 0;
-	while (n < CELL_MAX_GATES && cells[type].gate[n])
-		n++;
-	return n;
+	return cells[type].gates;
 }
 
-const char *cell_gate_name(enum cell_type type, int gate)
+const struct cell_gate *cell_gate(enum cell_type type, int gate)
 {
-	return cells[type].gate[gate];
+	return &cells[type].gate[gate];
 }
 
 bool cell_type_has_memory(enum cell_type type)

@@ -232,8 +232,8 @@ static inline enum cell_type net_encoder_cell(const struct net_spec *s)
 enum cell_type net_decoder_cell(const struct net_spec *s);
 /** Matrices stacked in a cell's weights. */
 int cell_gates(enum cell_type type);
-/** What a gate does, "reset". */
-const char *cell_gate_name(enum cell_type type, int gate);
+/** The gate-th of them. */
+const struct cell_gate *cell_gate(enum cell_type type, int gate);
 /** Whether the state has a c beside h. */
 bool cell_type_has_memory(enum cell_type type);
 /** The same of the encoder's. */
