@@ -577,6 +577,8 @@ enum err onnx_export(const struct net_spec *s, const float *params, const struct
                      struct arena *a, struct onnx_graph *out, struct error *e)
 {
 	struct exporter x = { .s = s, .max_steps = steps, .attention = ONNX_ABSENT };
+	if (!onnx_cells[net_encoder_cell(s)].op || !onnx_cells[net_decoder_cell(s)].op)
+		return fail(e, ERR_INVALID, "format", "ONNX has no operator for the cell of this model; safetensors keeps it");
 	net_tensors(s, &x.table);
 	build_init(&x.b, a);
 	open_graph(&x, params, rider);

@@ -298,12 +298,9 @@ static enum err add_layer(struct reading *r, const struct onnx_node *n, enum cel
 
 static enum err find_layers(struct reading *r)
 {
-	static const enum encoder_type encoders[] = {
-		[CELL_GRU] = ENCODER_GRU, [CELL_LSTM] = ENCODER_LSTM, [CELL_RNN] = ENCODER_RNN,
-	};
 	for (int k = 0; k < r->g->n_nodes; k++)
-		for (int type = CELL_GRU; type <= CELL_RNN; type++)
-			if (!strcmp(r->g->node[k].op, onnx_cells[type].op)) {
+		for (int type = 0; type < CELL_COUNT; type++)
+			if (onnx_cells[type].op && !strcmp(r->g->node[k].op, onnx_cells[type].op)) {
 				enum err rc = add_layer(r, &r->g->node[k], (enum cell_type)type);
 				if (rc)
 					return rc;
@@ -311,7 +308,7 @@ static enum err find_layers(struct reading *r)
 	if (!r->net.layers)
 		return fail(r->e, ERR_INVALID, "", "no node of the graph is a GRU, an LSTM or an RNN");
 	const struct layer *first = &r->layer[0];
-	r->net.encoder = encoders[first->type];
+	r->net.encoder = (enum encoder_type)first->type;   /* the first encoders are cells */
 	r->net.hidden = first->hidden;
 	r->net.inputs = r->embedding ? 1 : r->input.dim[2];
 	r->net.vocabulary = r->embedding ? r->embedding->dim[0] : 0;

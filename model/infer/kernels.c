@@ -543,6 +543,8 @@ static void gelu_all(float *x, size_t n)
 		vf_store(x + i, vf_gelu(vf_load(x + i)));
 }
 
+#define STEP(ID, FUNCTION, ...) [FORM_##ID] = FUNCTION,
+
 #if INFER_LEVEL == 2
 const struct kernels kernels_avx512 = { "avx512",
 #elif INFER_LEVEL == 1
@@ -551,6 +553,5 @@ const struct kernels kernels_avx2 = { "avx2",
 const struct kernels kernels_c = { "c",
 #endif
 	VF, linear,
-	{ [FORM_GRU_RESET_AFTER] = gru_reset_after, [FORM_GRU_RESET_BEFORE] = gru_reset_before, [FORM_LSTM] = lstm,
-	  [FORM_RNN_TANH] = rnn_tanh, [FORM_RNN_RELU] = rnn_relu },
+	{ CELL_FORMS(STEP) },
 	attend, layer_norm, sigmoid_all, tanh_all, relu_all, gelu_all };
