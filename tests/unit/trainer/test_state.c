@@ -280,11 +280,13 @@ static void finish_epoch(struct trainer *t, struct trainer_ws *w, struct epoch_r
 	ck_assert_int_eq(trainer_end_epoch(t, report, NULL), ERR_OK);
 }
 
-static const struct { void (*harm)(struct trainer *); int after; bool skipped; } harm_cases[] = {
-	{ spoil_loss,       0,  true },
-	{ spoil_gradient,   0,  true },
-	{ blow_up_gradient, 3,  false },   /* too early to know what is usual */
-	{ blow_up_gradient, 21, true },
+static const struct { void (*harm)(struct trainer *); int after; double clip; bool skipped; } harm_cases[] = {
+	{ spoil_loss,       0,  5,   true },
+	{ spoil_gradient,   0,  5,   true },
+	{ blow_up_gradient, 3,  5,   false },   /* too early to know what is usual */
+	{ blow_up_gradient, 21, 5,   true },
+	{ blow_up_gradient, 21, 1e6, false },   /* unusual, but not even clipped */
+	{ blow_up_gradient, 21, 0,   true },
 };
 
 START_TEST(a_harmed_step_is_skipped)
@@ -294,6 +296,7 @@ START_TEST(a_harmed_step_is_skipped)
 	struct trainer_ws *w = NULL;
 	small_recipe(&r);
 	r.batch_size = 4;
+	r.clip_norm = harm_cases[_i].clip;
 	struct trainer *t = fixture_trainer(&r, fixture_sine(250, 1));
 	size_t bytes = t->plan.weights * sizeof(float);
 	float *before = malloc(bytes);
