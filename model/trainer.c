@@ -436,6 +436,7 @@ static void judge(struct trainer *t, double validation, struct epoch_report *rep
 	c->stopped = early_stop_step(&c->early_stop, c->epoch, validation, &report->best);
 	if (t->recipe.scheduler == SCHEDULER_REDUCE_ON_PLATEAU)
 		c->rate = plateau_step(&c->plateau, validation, c->rate);
+	c->guard.rollbacks = 0;
 	trainer_mark_good(t);
 	if (report->best)
 		memcpy(t->best, t->now.weights, t->plan.weights * sizeof *t->best);
