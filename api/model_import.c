@@ -160,7 +160,7 @@ static enum err render_document(const struct net_spec *s, const struct pipeline 
 	f->pipeline = *p;
 	f->net = *s;
 	strbuf_init(&text, DOCUMENT_MAX);
-	document_render(f, NULL, &text);
+	document_render(&(struct trained){ .forecaster = f }, NULL, &text);
 	out->document = strbuf_detach(&text, NULL);
 	free(f);
 	return out->document ? ERR_OK : fail_nomem(e);
@@ -195,7 +195,7 @@ static enum err check_nothing_said(const struct import_options *o, struct error 
 
 static void scores_shape(const struct document *d, size_t shape[4])
 {
-	const int sizes[] = { d->net.levels, d->net.targets, d->net.horizon, d->calibration };
+	const int sizes[] = { d->net.levels, d->net.targets, document_steps(d), d->calibration };
 	for (int i = 0; i < 4; i++)
 		shape[i] = (size_t)sizes[i];
 }
@@ -238,6 +238,7 @@ static enum err import_own(struct safetensors *file, const struct import_options
 	rc = fill_calibration(&f, &d, out, e);
 	if (!rc)
 		rc = fill_weights(&f, own_fill, out, e);
+	document_fini(&d);
 	out->document = file->document;
 	file->document = NULL;
 	return rc;
@@ -290,7 +291,7 @@ enum err model_export(const char *document, const struct model_numbers *m, struc
 	net_tensors(&d.net, &table);
 	rc = check_numbers(&d, &table, m, e);
 	if (rc)
-		return rc;
+		goto done;
 	for (; n < table.n; n++) {
 		const struct tensor *t = &table.tensor[n];
 		view[n] = (struct tensor_view){ .name = t->name, .ndim = t->ndim, .value = m->weights + t->offset };
@@ -301,5 +302,8 @@ enum err model_export(const char *document, const struct model_numbers *m, struc
 		scores_shape(&d, view[n++].shape);
 	}
 	safetensors_write(view, n, document, out);
-	return strbuf_ok(out) ? ERR_OK : fail_nomem(e);
+	rc = strbuf_ok(out) ? ERR_OK : fail_nomem(e);
+done:
+	document_fini(&d);
+	return rc;
 }

@@ -220,7 +220,7 @@ START_TEST(test_options)
 	if (!rc) {
 		ck_assert_int_eq(document_parse(m.document, strlen(m.document), &d, &e), ERR_OK);
 		ck_assert(d.net.horizon == options[_i].horizon && d.net.targets == options[_i].targets);
-		ck_assert(d.pipeline.target[0].raw && d.pipeline.channel[0].transform == TRANSFORM_NONE && !d.calibration);
+		ck_assert(d.pipeline.target[0].absolute && d.pipeline.channel[0].transform == TRANSFORM_NONE && !d.calibration);
 		ck_assert_str_eq(d.preset, "gru");
 	}
 	imported_fini(&m);
