@@ -9,7 +9,8 @@
 #include "model/anomaly.h"
 #include "model/base/strbuf.h"
 
-#define ANOMALY_MAX_ROWS 100000
+#define ANOMALY_MAX_ROWS    100000
+#define ANOMALY_MAX_NUMBERS 2000000   /* rows times the columns that the model reads */
 
 struct anomaly_body {
 	const char *model;                 /* never NULL */

@@ -39,17 +39,17 @@ static const struct {
 	int window, horizon;
 	bool bidirectional, categorical;
 } presets[] = {
-	[PRESET_ATTENTION_GRU]  = { ENCODER_GRU,         DECODER_ATTENTION,   30,  5 },
-	[PRESET_ATTENTION_LSTM] = { ENCODER_LSTM,        DECODER_ATTENTION,   30,  5 },
-	[PRESET_GRU]            = { ENCODER_GRU,         DECODER_LAST,        30,  5 },
-	[PRESET_LSTM]           = { ENCODER_LSTM,        DECODER_LAST,        30,  5 },
-	[PRESET_RNN]            = { ENCODER_RNN,         DECODER_LAST,        30,  5 },
-	[PRESET_TRANSFORMER]    = { ENCODER_TRANSFORMER, DECODER_LAST,        30,  5 },
-	[PRESET_SEGMENT_GRU]    = { ENCODER_GRU,         DECODER_SEGMENT,     30,  5 },
-	[PRESET_AUTOENCODER]    = { ENCODER_LSTM,        DECODER_RECONSTRUCT, 64,  1 },
-	[PRESET_CHAR_RNN]       = { ENCODER_LSTM,        DECODER_TOKEN,       100, 1,  .categorical = true },
-	[PRESET_CLASSIFIER]     = { ENCODER_LSTM,        DECODER_POOL,        200, 1,  .categorical = true, .bidirectional = true },
-	[PRESET_SEQ2SEQ]        = { ENCODER_LSTM,        DECODER_ATTENTION,   64,  64, .categorical = true },
+	[PRESET_ATTENTION_GRU]  = { ENCODER_GRU,         DECODER_ATTENTION,   30,  5,  false, false },
+	[PRESET_ATTENTION_LSTM] = { ENCODER_LSTM,        DECODER_ATTENTION,   30,  5,  false, false },
+	[PRESET_GRU]            = { ENCODER_GRU,         DECODER_LAST,        30,  5,  false, false },
+	[PRESET_LSTM]           = { ENCODER_LSTM,        DECODER_LAST,        30,  5,  false, false },
+	[PRESET_RNN]            = { ENCODER_RNN,         DECODER_LAST,        30,  5,  false, false },
+	[PRESET_TRANSFORMER]    = { ENCODER_TRANSFORMER, DECODER_LAST,        30,  5,  false, false },
+	[PRESET_SEGMENT_GRU]    = { ENCODER_GRU,         DECODER_SEGMENT,     30,  5,  false, false },
+	[PRESET_AUTOENCODER]    = { ENCODER_LSTM,        DECODER_RECONSTRUCT, 64,  1,  false, false },
+	[PRESET_CHAR_RNN]       = { ENCODER_LSTM,        DECODER_TOKEN,       100, 1,  false, true },
+	[PRESET_CLASSIFIER]     = { ENCODER_LSTM,        DECODER_POOL,        200, 1,  true,  true },
+	[PRESET_SEQ2SEQ]        = { ENCODER_LSTM,        DECODER_ATTENTION,   64,  64, false, true },
 };
 
 void recipe_preset(struct recipe *r, enum preset preset)

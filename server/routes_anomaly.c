@@ -15,7 +15,7 @@
 
 #define SLICE_WINDOWS 512
 #define SLICE_BYTES   (16u << 20)      /* of answers */
-#define MEMORY_MAX    (128u << 20)
+#define MEMORY_MAX    (64u << 20)
 #define SMOOTHINGS_A_SEASON 4          /* the smoothing, where none is asked for: six hours of a day */
 #define GAP_SMOOTHINGS      4
 
@@ -38,13 +38,19 @@ static const struct forecaster *forecaster_of(const struct search *a)
 
 /* ---- the rows ------------------------------------------------------------ */
 
+static size_t most_rows(const struct search *a)
+{
+	size_t fit = ANOMALY_MAX_NUMBERS / (size_t)forecaster_of(a)->pipeline.columns;
+	return fit < ANOMALY_MAX_ROWS ? fit : ANOMALY_MAX_ROWS;
+}
+
 static enum err check_rows(struct search *a, const char *where, struct error *e)
 {
 	const struct pipeline *l = &forecaster_of(a)->pipeline;
 	size_t least = anomaly_least(forecaster_of(a)), row;
 	int column;
-	if (a->rows.n > ANOMALY_MAX_ROWS)
-		return fail(e, ERR_INVALID, where, "the series has more than %d rows", ANOMALY_MAX_ROWS);
+	if (a->rows.n > most_rows(a))
+		return fail(e, ERR_INVALID, where, "the series has more than %zu rows of %d columns", most_rows(a), l->columns);
 	if (a->rows.n < least)
 		return fail(e, ERR_INVALID, where, "%s needs at least %zu rows to judge one, got %zu", a->in.m->name, least, a->rows.n);
 	if (fill_forward(a->rows.value, a->rows.n, l->columns, &column, &row) < 0)
@@ -58,7 +64,7 @@ static enum err read_rows(struct search *a, struct store *s, struct error *e)
 	const struct series_input *in = &a->body.series;
 	const char *where = in->dataset ? "/dataset" : "/columns";
 	enum err rc = in->dataset
-		? series_from_dataset(a->in.m, s, in->dataset, ANOMALY_MAX_ROWS + 1, &a->in.arena, where, &a->rows, e)
+		? series_from_dataset(a->in.m, s, in->dataset, most_rows(a) + 1, &a->in.arena, where, &a->rows, e)
 		: series_from_columns(a->in.m, in, &a->in.arena, where, &a->rows, e);
 	return rc ? rc : check_rows(a, where, e);
 }

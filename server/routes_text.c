@@ -24,9 +24,11 @@
 
 struct text_request {
 	struct inference in;               /* first */
-	struct generate_body generate;     /* one of the three */
-	struct classify_body classify;
-	struct translate_body translate;
+	union {
+		struct generate_body generate;
+		struct classify_body classify;
+		struct translate_body translate;
+	};
 };
 
 /* ---- the jobs ----------------------------------------------------------- */

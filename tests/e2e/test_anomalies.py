@@ -95,6 +95,20 @@ def test_values_that_are_sent_are_judged_as_those_of_a_dataset(server):
     assert undated["scores"] == stored["scores"] and undated["flags"][0]["start"] is None
 
 
+def test_an_autoencoder(server):
+    """It judges the rows of its first window, too, and forecasts nothing."""
+    server.train({"dataset": "wave", "preset": "autoencoder", "model": "again", "target": ["close"], "window": 20,
+                  "encoder": {"hidden_size": 8}, "training": {"epochs": 10, "learning_rate": 0.01}})
+    answer = server.post("/v1/anomalies", {"model": "again", "dataset": "strange"}).expect(200).json
+    assert answer["first_scored"] == 0 and None not in answer["scores"]
+    flag, = answer["flags"]
+    assert flag["from"] == flag["to"] == SPIKE
+    problem = server.post("/v1/forecast", {"model": "again", "inputs": [{"dataset": "wave"}]}).expect(422).json
+    assert problem["pointer"] == "/model" and "/v1/anomalies" in problem["detail"]
+    server.post("/v1/models/again:predict", {"instances": [[[1.0]] * 20]}).expect(409)
+    assert server.get("/v2/models/again").expect(200).json["outputs"][0]["shape"] == [-1, 20, 1]
+
+
 def test_rows_are_counted_in_the_dataset(server):
     """Rows before the first whole one have no score, and keep their numbers."""
     rows = [(r[0], "" if i < 7 else r[1], r[2]) for i, r in enumerate(ROWS)]

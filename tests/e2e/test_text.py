@@ -100,6 +100,40 @@ def test_attention_says_what_was_read(server):
             assert len(row) == len(text) and abs(sum(row) - 1) <= 1e-5
 
 
+# ---- trained here
+
+
+def test_a_character_model_writes_what_it_read(server):
+    server.put("/v1/datasets/cats", "the cat sat on the mat.\n" * 200, headers={"Content-Type": "text/plain"}).expect(201)
+    server.train({"dataset": "cats", "preset": "char_rnn", "model": "cats", "window": 24,
+                  "encoder": {"hidden_size": 32, "embedding_size": 8},
+                  "training": {"epochs": 8, "learning_rate": 0.01, "batch_size": 16}})
+    answer = server.post("/v1/generate", {"model": "cats", "prompt": "the c", "max_tokens": 80, "temperature": 0}).expect(200).json
+    assert "\nthe cat sat on the mat.\nthe cat sat on the mat.\n" in answer["text"]
+
+
+def test_a_classifier_sorts(server):
+    rows = [f"{words} {i},{label}" for i in range(60) for words, label in (("good nice", "yes"), ("bad ugly", "no"))]
+    server.upload("moods", "\n".join(["text,label", *rows]) + "\n")
+    server.train({"dataset": "moods", "preset": "classifier", "model": "moods", "target": ["label"],
+                  "encoder": {"hidden_size": 8, "embedding_size": 8}, "training": {"epochs": 10, "learning_rate": 0.02}})
+    body = {"model": "moods", "inputs": ["nice 7", "ugly 3", "a good one"]}
+    outs = server.post("/v1/classify", body).expect(200).json["outputs"]
+    assert [out["label"] for out in outs] == ["yes", "no", "yes"] and all(out["probability"] > 0.7 for out in outs)
+
+
+def test_a_translator_turns_round(server):
+    rows = [f"{a}{b}{c},{c}{b}{a}" for a in "abcd" for b in "abcd" for c in "abcd"]
+    server.upload("mirror", "\n".join(["from,to", *rows]) + "\n")
+    server.train({"dataset": "mirror", "preset": "seq2seq", "model": "mirror", "target": ["to"],
+                  "encoder": {"hidden_size": 32, "embedding_size": 16},
+                  "training": {"epochs": 60, "learning_rate": 0.01, "batch_size": 16}})
+    body = {"model": "mirror", "inputs": [r.split(",")[0] for r in rows], "beam_width": 2}
+    outs = server.post("/v1/translate", body).expect(200).json["outputs"]
+    right = sum(out["text"] == row.split(",")[1] and out["finish_reason"] == "stop" for out, row in zip(outs, rows))
+    assert right >= 60
+
+
 # ---- streams
 
 

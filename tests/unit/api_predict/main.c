@@ -12,6 +12,7 @@ int main(void)
 	srunner_add_suite(r, anomaly_suite());
 	srunner_add_suite(r, job_suite());
 	srunner_add_suite(r, model_suite());
+	srunner_add_suite(r, document_suite());
 	srunner_add_suite(r, weights_suite());
 	srunner_run_all(r, CK_ENV);
 	int failed = srunner_ntests_failed(r);

@@ -11,6 +11,7 @@ Suite *text_suite(void);
 Suite *anomaly_suite(void);
 Suite *job_suite(void);
 Suite *model_suite(void);
+Suite *document_suite(void);
 Suite *weights_suite(void);
 
 #endif

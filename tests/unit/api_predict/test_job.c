@@ -15,6 +15,8 @@
 #define S(body)  J(",\"split\":" body)
 #define TR(body) J(",\"training\":" body)
 #define M(body)  J(",\"metadata\":" body)
+#define P(preset, more) J(",\"preset\":\"" preset "\"" more)
+#define TEXT(body) P("char_rnn", ",\"text\":" body)
 #define A8  "aaaaaaaa"
 #define A64 A8 A8 A8 A8 A8 A8 A8 A8
 
@@ -64,6 +66,45 @@ static const struct parse_case cases[] = {
 	{ "", ERR_SYNTAX, "byte 0" }, { "{", ERR_SYNTAX, "byte 1" }, { J("") "x", ERR_SYNTAX, "byte 28" },
 	{ "{\"dataset\":\"\\u0000\"}", ERR_SYNTAX, "byte 12" }, { TR("{\"seed\":1e999}"), ERR_SYNTAX, "byte 47" },
 	{ "[]", ERR_INVALID, "" }, { "null", ERR_INVALID, "" }, { "\"x\"", ERR_INVALID, "" },
+	{ P("segment_gru", ",\"horizon\":48,\"decoder\":{\"segment\":12}"), ERR_OK, "" },
+	{ P("autoencoder", ",\"window\":48,\"encoder\":{\"cell\":\"gru\"},\"training\":{\"random_crop\":true}"), ERR_OK, "" },
+	{ P("attention_lstm", ",\"decoder\":{\"type\":\"pool\"}"), ERR_OK, "" },
+	{ "{\"dataset\":\"d\",\"preset\":\"char_rnn\"}", ERR_OK, "" },
+	{ TEXT("{}"), ERR_OK, "" }, { TEXT("{\"unit\":\"word\",\"max_vocabulary\":500,\"min_count\":2}"), ERR_OK, "" },
+	{ P("char_rnn", ",\"output\":{\"type\":\"categorical\"},\"training\":{\"loss\":\"cross_entropy\",\"init\":\"orthogonal\","
+	    "\"forget_bias\":1,\"random_crop\":false},\"encoder\":{\"embedding_size\":16,\"batch_norm\":true}"), ERR_OK, "" },
+	{ P("classifier", ",\"features\":\"text\",\"encoder\":{\"cell\":\"transformer\"}"), ERR_OK, "" },
+	{ P("seq2seq", ",\"horizon\":12,\"decoder\":{\"teacher_forcing\":0.5,\"score\":\"dot\"}"), ERR_OK, "" },
+	{ P("lstm", ",\"horizon\":1,\"output\":{\"type\":\"categorical\"}"), ERR_OK, "" },
+	{ P("classifier", ",\"output\":{\"type\":\"point\"}"), ERR_OK, "" },   /* a forecaster with a pooled, bidirectional LSTM */
+	{ E("{\"reverse\":true,\"batch_norm\":true}"), ERR_OK, "" },
+	{ TR("{\"init\":\"xavier\",\"random_crop\":true}"), ERR_OK, "" },
+
+	{ P("segment_gru", ",\"horizon\":48,\"decoder\":{\"segment\":13}"), ERR_INVALID, "/decoder/segment" },
+	{ P("segment_gru", ",\"features\":[\"a\",\"y\"]"), ERR_INVALID, "/features" },
+	{ P("autoencoder", ",\"horizon\":5"), ERR_INVALID, "/horizon" },
+	{ P("autoencoder", ",\"output\":{\"type\":\"quantile\"}"), ERR_INVALID, "/output/type" },
+	{ P("autoencoder", ",\"decoder\":{\"score\":\"dot\"}"), ERR_INVALID, "/decoder/score" },
+	{ D("{\"segment\":5}"), ERR_INVALID, "/decoder/segment" }, { D("{\"teacher_forcing\":2}"), ERR_INVALID, "/decoder/teacher_forcing" },
+	{ D("{\"type\":\"token\"}"), ERR_INVALID, "/decoder/type" },
+	{ TEXT("[]"), ERR_INVALID, "/text" }, { TEXT("{\"unit\":\"label\"}"), ERR_INVALID, "/text/unit" },
+	{ TEXT("{\"max_vocabulary\":2}"), ERR_INVALID, "/text/max_vocabulary" },
+	{ TEXT("{\"min_count\":0}"), ERR_INVALID, "/text/min_count" }, { TEXT("{\"size\":5}"), ERR_INVALID, "/text/size" },
+	{ J(",\"text\":{\"unit\":\"word\"}"), ERR_INVALID, "/text/unit" },
+	{ E("{\"embedding_size\":5}"), ERR_INVALID, "/encoder/embedding_size" },
+	{ E("{\"bidirectional\":true,\"reverse\":true}"), ERR_INVALID, "/encoder/reverse" },
+	{ P("char_rnn", ",\"encoder\":{\"bidirectional\":true}"), ERR_INVALID, "/encoder" },
+	{ P("char_rnn", ",\"horizon\":5"), ERR_INVALID, "/horizon" }, { P("char_rnn", ",\"features\":\"a\""), ERR_INVALID, "/features" },
+	{ P("char_rnn", ",\"output\":{\"type\":\"point\"}"), ERR_INVALID, "/decoder/type" },
+	{ P("char_rnn", ",\"output\":{\"levels\":[0.5]}"), ERR_INVALID, "/output/levels" },
+	{ P("char_rnn", ",\"training\":{\"loss\":\"mse\"}"), ERR_INVALID, "/training/loss" },
+	{ P("classifier", ",\"horizon\":2"), ERR_INVALID, "/horizon" },
+	{ P("seq2seq", ",\"training\":{\"random_crop\":true}"), ERR_INVALID, "/training/random_crop" },
+	{ "{\"dataset\":\"d\",\"preset\":\"classifier\"}", ERR_INVALID, "/target" },
+	{ P("lstm", ",\"output\":{\"type\":\"categorical\"}"), ERR_INVALID, "/horizon" },
+	{ P("transformer", ",\"training\":{\"init\":\"orthogonal\"}"), ERR_INVALID, "/training/init" },
+	{ TR("{\"init\":\"zeros\"}"), ERR_INVALID, "/training/init" }, { TR("{\"forget_bias\":1}"), ERR_INVALID, "/training/forget_bias" },
+	{ TR("{\"loss\":\"cross_entropy\"}"), ERR_INVALID, "/training/loss" }, { TR("{\"random_crop\":1}"), ERR_INVALID, "/training/random_crop" },
 	{ "{}", ERR_INVALID, "/dataset" }, { "{\"dataset\":\"d\"}", ERR_INVALID, "/target" },
 	{ "{\"target\":\"y\"}", ERR_INVALID, "/dataset" },
 	{ "{\"dataset\":1,\"target\":\"y\"}", ERR_INVALID, "/dataset" }, { "{\"dataset\":\"\",\"target\":\"y\"}", ERR_INVALID, "/dataset" },
@@ -109,7 +150,7 @@ static const struct parse_case cases[] = {
 	{ D("{\"type\":\"mean\",\"score\":\"dot\"}"), ERR_INVALID, "/decoder/score" },
 	{ D("{\"type\":\"last\",\"input\":\"context\"}"), ERR_INVALID, "/decoder/input" },
 	{ D("{\"input\":\"previous\"}"), ERR_INVALID, "/decoder/input" }, { D("{\"kind\":1}"), ERR_INVALID, "/decoder/kind" },
-	{ O("{\"type\":\"categorical\"}"), ERR_INVALID, "/output/type" }, { O("\"point\""), ERR_INVALID, "/output" },
+	{ O("{\"type\":\"classes\"}"), ERR_INVALID, "/output/type" }, { O("\"point\""), ERR_INVALID, "/output" },
 	{ O("{\"type\":\"point\",\"levels\":[0.5]}"), ERR_INVALID, "/output/levels" },
 	{ O("{\"levels\":0.5}"), ERR_INVALID, "/output/levels" }, { O("{\"levels\":[\"a\"]}"), ERR_INVALID, "/output/levels/0" },
 	{ O("{\"levels\":[0.5,0.5]}"), ERR_INVALID, "/output/levels/1" }, { O("{\"levels\":[0.9,0.1]}"), ERR_INVALID, "/output/levels/1" },
@@ -194,8 +235,9 @@ START_TEST(test_messages)
 {
 	static const struct { const char *body, *says; } told[] = {
 		{ E("{\"cell\":\"x\"}"), "\"gru\", \"lstm\", \"rnn\", \"transformer\"" },
-		{ J(",\"preset\":\"x\""), "\"attention_gru\", \"attention_lstm\", \"gru\", \"lstm\", \"rnn\", \"transformer\"" },
-		{ D("{\"type\":\"x\"}"), "\"attention\", \"last\", \"mean\"" },
+		{ J(",\"preset\":\"x\""), "\"attention_gru\", \"attention_lstm\", \"gru\", \"lstm\", \"rnn\", \"transformer\", "
+		  "\"segment_gru\", \"autoencoder\", \"char_rnn\", \"classifier\", \"seq2seq\"" },
+		{ D("{\"type\":\"x\"}"), "\"attention\", \"last\", \"mean\", \"pool\", \"reconstruct\", \"token\", \"segment\"" },
 		{ TR("{\"optimizer\":\"x\"}"), "\"adam\", \"adamw\", \"sgd\", \"rmsprop\"" },
 		{ TR("{\"scheduler\":{\"type\":\"x\"}}"), "\"none\", \"reduce_on_plateau\", \"step\", \"cosine\"" },
 		{ E("{\"cell\":\"lstm\",\"reset_after\":false}"), "belongs to GRU cells" },
@@ -246,14 +288,50 @@ static void random_names(struct rng *r, char (*names)[FRAME_NAME_MAX + 1], int n
 		snprintf(names[i], FRAME_NAME_MAX + 1, "%s%d%s", prefix, i, odd[rng_below(r, COUNT(odd))]);
 }
 
+/* Of texts: one column of answers, one of texts, or none. */
+static void random_text(struct rng *r, struct recipe *out)
+{
+	out->targets = 1;
+	out->features = out->decoder == DECODER_TOKEN ? 0 : whole_in(r, 0, 1);
+	out->unit = rng_below(r, 2) ? TOKEN_CHARACTER : TOKEN_WORD;
+	out->max_vocabulary = whole_in(r, 3, NET_MAX_VOCABULARY);
+	out->min_count = whole_in(r, 1, 100);
+	out->embedding = whole_in(r, 1, 300);
+	if (out->decoder == DECODER_ATTENTION)
+		out->horizon = whole_in(r, 1, 200);
+	else
+		out->horizon = 1;
+}
+
+static void random_numbers(struct rng *r, struct recipe *out)
+{
+	bool same = out->decoder == DECODER_SEGMENT || out->decoder == DECODER_RECONSTRUCT;
+	out->targets = whole_in(r, 1, PIPELINE_MAX_TARGETS);
+	out->features = same ? 0 : whole_in(r, 1, PIPELINE_MAX_FEATURES);
+	out->horizon = out->decoder == DECODER_RECONSTRUCT ? 1 : whole_in(r, 1, NET_MAX_HORIZON);
+	out->levels = out->decoder != DECODER_RECONSTRUCT && rng_below(r, 2) ? whole_in(r, 1, NET_MAX_LEVELS) : 0;
+	for (int i = 0; i < out->levels; i++)
+		out->level[i] = (i + random_in(r, 0.1, 0.9)) / out->levels;
+	out->loss = out->levels ? LOSS_PINBALL : (enum loss_type)whole_in(r, LOSS_MSE, LOSS_HUBER);
+}
+
 /* Members that the composition does not read stay at their defaults: others are refused. */
 static void random_composition(struct rng *r, struct recipe *out)
 {
-	recipe_preset(out, (enum preset)rng_below(r, PRESET_TRANSFORMER + 1));
-	out->encoder = (enum encoder_type)rng_below(r, ENCODER_TRANSFORMER + 1);
-	out->decoder = (enum decoder_type)rng_below(r, DECODER_MEAN + 1);
+	static const enum decoder_type plain[] = { DECODER_ATTENTION, DECODER_LAST, DECODER_MEAN, DECODER_POOL };
+	recipe_preset(out, (enum preset)rng_below(r, PRESET_SEQ2SEQ + 1));
+	bool special = out->decoder == DECODER_TOKEN || out->decoder == DECODER_SEGMENT, one_way = special;
+	out->encoder = (enum encoder_type)rng_below(r, special ? ENCODER_TRANSFORMER : ENCODER_TRANSFORMER + 1);
+	if (!special && out->decoder != DECODER_RECONSTRUCT)
+		out->decoder = plain[rng_below(r, COUNT(plain))];
 	bool transformer = out->encoder == ENCODER_TRANSFORMER;
-	out->bidirectional = !transformer && rng_below(r, 2);
+	if (!transformer) {
+		out->bidirectional = !one_way && rng_below(r, 2);
+		out->reverse = !one_way && !out->bidirectional && rng_below(r, 2);
+		out->init.orthogonal = rng_below(r, 2);
+	}
+	out->init.forget_bias = out->encoder == ENCODER_LSTM ? random_in(r, -1, 1) : 0;
+	out->batch_norm = out->decoder != DECODER_SEGMENT && rng_below(r, 2);
 	out->bias = rng_below(r, 2);
 	out->reset_after = out->encoder != ENCODER_GRU || rng_below(r, 2);
 	out->relu = out->encoder == ENCODER_RNN && rng_below(r, 2);
@@ -270,7 +348,16 @@ static void random_composition(struct rng *r, struct recipe *out)
 	if (out->decoder == DECODER_ATTENTION) {
 		out->score = (enum score_type)rng_below(r, 2);
 		out->decoder_input = rng_below(r, 2) ? DECODER_CONTEXT : DECODER_CONTEXT_PREVIOUS;
+		if (out->decoder_input == DECODER_CONTEXT_PREVIOUS)
+			out->teacher_forcing = random_in(r, 0, 1);
 	}
+	if (out->categorical)
+		random_text(r, out);
+	else
+		random_numbers(r, out);
+	out->random_crop = recipe_task(out) == TASK_TRANSLATE ? out->random_crop : rng_below(r, 2);
+	if (out->decoder == DECODER_SEGMENT)
+		out->layers = 1;
 }
 
 static void random_steering(struct rng *r, struct recipe *out)
@@ -293,19 +380,13 @@ static void random_recipe(struct rng *r, struct recipe *out)
 	recipe_default(out);
 	snprintf(out->dataset, sizeof out->dataset, "d%d", whole_in(r, 0, 999));
 	snprintf(out->model, sizeof out->model, "m.%d_x", whole_in(r, 0, 999));
-	out->targets = whole_in(r, 1, PIPELINE_MAX_TARGETS);
-	out->features = whole_in(r, 1, PIPELINE_MAX_FEATURES);
-	random_names(r, out->target, out->targets, "t");
-	random_names(r, out->feature, out->features, "f");
-	out->window = whole_in(r, 2, 200);
-	out->horizon = whole_in(r, 1, NET_MAX_HORIZON);
 	out->hidden = whole_in(r, 1, 512);
 	out->layers = whole_in(r, 1, NET_MAX_LAYERS);
 	random_composition(r, out);
-	out->levels = rng_below(r, 2) ? whole_in(r, 1, NET_MAX_LEVELS) : 0;
-	for (int i = 0; i < out->levels; i++)
-		out->level[i] = (i + random_in(r, 0.1, 0.9)) / out->levels;
-	out->loss = out->levels ? LOSS_PINBALL : (enum loss_type)whole_in(r, LOSS_MSE, LOSS_HUBER);
+	out->window = whole_in(r, 2, 200);
+	random_names(r, out->target, out->targets, "t");
+	random_names(r, out->feature, out->features, "f");
+	recipe_settle(out);
 	out->train = random_in(r, 0.3, 0.6);
 	out->validation = random_in(r, 0.1, 0.2);
 	out->test = 1 - out->train - out->validation;
@@ -330,6 +411,11 @@ static void check_same_composition(const struct recipe *a, const struct recipe *
 	ck_assert(a->bidirectional == b->bidirectional && a->relu == b->relu && a->heads == b->heads);
 	ck_assert(a->feedforward == b->feedforward && a->norm_first == b->norm_first && a->gelu == b->gelu);
 	ck_assert(a->causal == b->causal && a->decoder_input == b->decoder_input);
+	ck_assert(a->reverse == b->reverse && a->batch_norm == b->batch_norm && a->segment == b->segment);
+	ck_assert(a->teacher_forcing == b->teacher_forcing && a->categorical == b->categorical);
+	ck_assert(a->unit == b->unit && a->max_vocabulary == b->max_vocabulary && a->min_count == b->min_count);
+	ck_assert(a->embedding == b->embedding && a->init.orthogonal == b->init.orthogonal);
+	ck_assert(a->init.forget_bias == b->init.forget_bias && a->random_crop == b->random_crop);
 }
 
 static void check_same(const struct recipe *a, const struct recipe *b)
@@ -425,6 +511,9 @@ START_TEST(test_spec_names_what_counts)
 		{ J(",\"preset\":\"rnn\""), "\"nonlinearity\":\"tanh\"", "\"score\"" },
 		{ J(",\"preset\":\"transformer\""), "\"feedforward_size\":256", "\"bidirectional\"" },
 		{ TR("{\"optimizer\":\"sgd\"}"), "\"momentum\":0", "\"heads\"" },
+		{ P("segment_gru", ""), "\"segment\":5", "\"text\"" }, { J(""), "\"teacher_forcing\":0", "\"embedding_size\"" },
+		{ P("char_rnn", ""), "\"text\":{\"unit\":\"character\",\"max_vocabulary\":10000,\"min_count\":1}", "\"features\"" },
+		{ P("classifier", ""), "\"categorical\"", "\"teacher_forcing\"" },
 	};
 	struct strbuf out;
 	strbuf_init(&out, 1 << 20);
@@ -523,7 +612,7 @@ START_TEST(test_evaluation)
 	for (int b = 0; b < BASELINE_COUNT; b++)
 		v.baseline_step[b] = steps;
 	static const char *const names[] = { "test", "naive", "drift", "seasonal_naive", "skill", "verdict", "p_value", "coverage",
-		"origins", "season", "shrinkage" };
+		"origins", "season", "shrinkage", "task" };
 	struct strbuf out;
 	strbuf_init(&out, 1 << 20);
 	evaluation_render(&v, &out);

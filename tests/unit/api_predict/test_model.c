@@ -34,8 +34,11 @@ static void random_pipeline(struct rng *r, struct pipeline *p)
 		p->minimum[i] = any_number(r, false);
 		p->maximum[i] = any_number(r, false);
 	}
-	for (int i = 0; i < p->targets; i++)
+	for (int i = 0; i < p->targets; i++) {
 		p->target[i] = (struct target){ .column = i, .log = rng_below(r, 2), .scale = any_number(r, true), .shrink = rng_uniform(r) };
+		p->target[i].absolute = rng_below(r, 3) == 0;
+		p->target[i].mean = p->target[i].absolute ? any_number(r, false) : 0;
+	}
 	p->features = 1 + (int)rng_below(r, 8);
 	for (int i = 0; i < p->features; i++) {
 		if (rng_below(r, 2))
@@ -55,9 +58,9 @@ static void random_forecaster(struct rng *r, struct forecaster *f)
 {
 	*f = (struct forecaster){ .frequency = { FREQ_BUSINESS_DAY, 1 } };
 	random_pipeline(r, &f->pipeline);
-	enum decoder_type decoder = (enum decoder_type)rng_below(r, DECODER_MEAN + 1);
+	enum decoder_type decoder = (enum decoder_type)rng_below(r, DECODER_POOL + 1);
 	enum score_type score = (enum score_type)rng_below(r, 2);
-	bool additive = decoder == DECODER_ATTENTION && score == SCORE_ADDITIVE;
+	bool additive = decoder == DECODER_POOL || (decoder == DECODER_ATTENTION && score == SCORE_ADDITIVE);
 	f->net = (struct net_spec){
 		.inputs = f->pipeline.channels, .hidden = 1 + (int)rng_below(r, 100), .layers = 1 + (int)rng_below(r, 8),
 		.encoder = (enum encoder_type)rng_below(r, ENCODER_RNN + 1), .bidirectional = rng_below(r, 2),
@@ -67,7 +70,9 @@ static void random_forecaster(struct rng *r, struct forecaster *f)
 		.decoder = decoder, .score = score, .attention = additive ? 1 + (int)rng_below(r, 100) : 0,
 		.decoder_input = rng_below(r, 2) ? DECODER_CONTEXT : DECODER_CONTEXT_PREVIOUS,
 		.targets = f->pipeline.targets, .levels = 1 + (int)rng_below(r, 7), .horizon = f->pipeline.horizon,
+		.batch_norm = rng_below(r, 2),
 	};
+	f->net.reverse = !f->net.bidirectional && rng_below(r, 2);
 	f->net.median_level = (int)rng_below(r, (uint64_t)f->net.levels);
 	for (int i = 0; i < f->net.levels; i++)
 		f->level[i] = (i + 0.1 + 0.8 * rng_uniform(r)) / f->net.levels;
@@ -94,7 +99,8 @@ static void check_pipeline(const struct pipeline *a, const struct pipeline *b)
 		ck_assert_str_eq(a->column[i], b->column[i]);
 	for (int i = 0; i < a->targets; i++)
 		ck_assert(a->target[i].column == b->target[i].column && a->target[i].log == b->target[i].log
-			&& a->target[i].scale == b->target[i].scale && a->target[i].shrink == b->target[i].shrink);
+			&& a->target[i].scale == b->target[i].scale && a->target[i].shrink == b->target[i].shrink
+			&& a->target[i].absolute == b->target[i].absolute && a->target[i].mean == b->target[i].mean);
 	ck_assert(!memcmp(a->feature, b->feature, sizeof a->feature));
 	for (int i = 0; i < a->channels; i++)
 		ck_assert(a->channel[i].transform == b->channel[i].transform && a->channel[i].anchor == b->channel[i].anchor
@@ -110,6 +116,8 @@ static void check_network(const struct net_spec *a, const struct net_spec *b)
 	ck_assert(a->encoder == b->encoder && a->bidirectional == b->bidirectional && a->relu == b->relu);
 	ck_assert(a->heads == b->heads && a->feedforward == b->feedforward && a->norm_first == b->norm_first);
 	ck_assert(a->gelu == b->gelu && a->causal == b->causal && a->decoder == b->decoder && a->score == b->score);
+	ck_assert(a->reverse == b->reverse && a->batch_norm == b->batch_norm && a->segment == b->segment);
+	ck_assert(a->vocabulary == b->vocabulary && a->embedding == b->embedding && a->classes == b->classes);
 }
 
 START_TEST(test_round_trip)
@@ -129,7 +137,7 @@ START_TEST(test_round_trip)
 		random_forecaster(&rng, &f);
 		f.conformal = k % 2 ? &c : NULL;
 		strbuf_reset(&out);
-		document_render(&f, &r, &out);
+		document_render(&(struct trained){ .forecaster = &f }, &r, &out);
 		ck_assert(strbuf_ok(&out));
 		ck_assert_msg(document_parse(out.s, out.len, &d, &e) == ERR_OK, "%s: %s", e.where, e.what);
 		check_pipeline(&d.pipeline, &f.pipeline);
@@ -142,7 +150,7 @@ START_TEST(test_round_trip)
 		f.net = d.net;
 		memcpy(f.level, d.level, sizeof f.level);
 		strbuf_reset(&again);
-		document_render(&f, &r, &again);
+		document_render(&(struct trained){ .forecaster = &f }, &r, &again);
 		ck_assert_str_eq(out.s, again.s);
 	}
 	strbuf_fini(&out);
@@ -189,7 +197,8 @@ static const char good[] =
 
 static const struct { const char *from, *to; enum err want; const char *where; } damages[] = {
 	{ "", "", ERR_OK, "" },
-	{ "\"format\":2", "\"format\":3", ERR_INVALID, "/format" },
+	{ "\"format\":2", "\"format\":4", ERR_INVALID, "/format" },
+	{ "\"format\":2", "\"format\":3", ERR_INVALID, "/network/vocabulary" },   /* which says more */
 	{ "\"format\":2", "\"format\":0", ERR_INVALID, "/format" },
 	{ "\"format\":2,", "", ERR_INVALID, "/format" },
 	{ "\"preset\":\"lstm", "\"preset\":\"other", ERR_INVALID, "/preset" },
@@ -326,7 +335,7 @@ END_TEST
 START_TEST(test_version)
 {
 	static const char *const names[] = { "model", "object", "version", "created_at", "columns", "targets", "features", "window", "context",
-		"horizon", "preset", "frequency", "parameters", "loaded", "sha256", "job", "evaluation", "spec" };
+		"horizon", "preset", "task", "frequency", "parameters", "loaded", "sha256", "job", "evaluation", "spec" };
 	struct version_view v = { .model = "m", .version = 3, .document = good, .sha256 = "00", .job = "", .created_at_us = 1000000,
 		.weights = 1234, .loaded = true };
 	struct strbuf out;

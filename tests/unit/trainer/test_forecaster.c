@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include "model/backtest.h"
+#include "model/examples_series.h"
 #include "model/nn/network.h"
 #include "model/trainer_state.h"
 
@@ -52,7 +53,9 @@ static void setup(struct setup *s, int levels, int targets)
 	s->t = fixture_trainer(&r, targets > 1 ? fixture_pair(900) : fixture_sine(900, 0.5));
 	ck_assert_int_eq(fixture_train(s->t, 1, &report, NULL), ERR_OK);
 	s->params = calloc(trainer_plan(s->t)->weights, sizeof *s->params);
-	ck_assert_int_eq(trainer_finish(s->t, &s->f, s->params, &v, NULL), ERR_OK);
+	struct trained made;
+	ck_assert_int_eq(trainer_finish(s->t, &made, s->params, &v, NULL), ERR_OK);
+	s->f = made.forecaster;
 	evaluation_fini(&v);
 	ck_assert_int_eq(forecast_ws_new(ROWS, &s->w, NULL), ERR_OK);
 	ck_assert_int_eq(forecast_ws_reserve(s->w, s->f, NULL), ERR_OK);
@@ -69,7 +72,7 @@ static void teardown(struct setup *s)
 /* The i-th of ROWS contexts of the test part. */
 static const double *context_of(const struct setup *s, int i)
 {
-	return samples_context(&s->t->samples, s->t->samples.test.first + (size_t)i);
+	return samples_context(&series_of(s->t->examples)->samples, series_of(s->t->examples)->samples.test.first + (size_t)i);
 }
 
 static void run_one(const struct setup *s, struct answer *a, const double *context)
@@ -189,7 +192,7 @@ START_TEST(shrink_pulls_towards_the_last_value)
 		s.f->pipeline.target[t].shrink = 0.5;
 	run_one(&s, &half, context);
 	for (int t = 0; t < shape_cases[_i].targets; t++) {
-		double last = context[(size_t)(s.t->samples.context - 1) * (size_t)s.f->pipeline.columns + (size_t)t];
+		double last = context[(size_t)(series_of(s.t->examples)->samples.context - 1) * (size_t)s.f->pipeline.columns + (size_t)t];
 		for (int h = 0; h < 4; h++) {
 			int at = t * 4 + h;
 			ck_assert(fabs(none.mean[at] - last) <= 1e-9 * fabs(last));

@@ -225,14 +225,24 @@ END_TEST
 
 /* --- presets and compositions -------------------------------------------------------------------------------------- */
 
-static const struct { const char *name; enum preset preset; enum encoder_type encoder; enum decoder_type decoder; }
-preset_cases[] = {
-	{ "attention_gru",  PRESET_ATTENTION_GRU,  ENCODER_GRU,         DECODER_ATTENTION },
-	{ "attention_lstm", PRESET_ATTENTION_LSTM, ENCODER_LSTM,        DECODER_ATTENTION },
-	{ "gru",            PRESET_GRU,            ENCODER_GRU,         DECODER_LAST },
-	{ "lstm",           PRESET_LSTM,           ENCODER_LSTM,        DECODER_LAST },
-	{ "rnn",            PRESET_RNN,            ENCODER_RNN,         DECODER_LAST },
-	{ "transformer",    PRESET_TRANSFORMER,    ENCODER_TRANSFORMER, DECODER_LAST },
+static const struct {
+	const char *name;
+	enum preset preset;
+	enum encoder_type encoder;
+	enum decoder_type decoder;
+	enum task task;
+} preset_cases[] = {
+	{ "attention_gru",  PRESET_ATTENTION_GRU,  ENCODER_GRU,         DECODER_ATTENTION,   TASK_FORECAST },
+	{ "attention_lstm", PRESET_ATTENTION_LSTM, ENCODER_LSTM,        DECODER_ATTENTION,   TASK_FORECAST },
+	{ "gru",            PRESET_GRU,            ENCODER_GRU,         DECODER_LAST,        TASK_FORECAST },
+	{ "lstm",           PRESET_LSTM,           ENCODER_LSTM,        DECODER_LAST,        TASK_FORECAST },
+	{ "rnn",            PRESET_RNN,            ENCODER_RNN,         DECODER_LAST,        TASK_FORECAST },
+	{ "transformer",    PRESET_TRANSFORMER,    ENCODER_TRANSFORMER, DECODER_LAST,        TASK_FORECAST },
+	{ "segment_gru",    PRESET_SEGMENT_GRU,    ENCODER_GRU,         DECODER_SEGMENT,     TASK_FORECAST },
+	{ "autoencoder",    PRESET_AUTOENCODER,    ENCODER_LSTM,        DECODER_RECONSTRUCT, TASK_RECONSTRUCT },
+	{ "char_rnn",       PRESET_CHAR_RNN,       ENCODER_LSTM,        DECODER_TOKEN,       TASK_GENERATE },
+	{ "classifier",     PRESET_CLASSIFIER,     ENCODER_LSTM,        DECODER_POOL,        TASK_CLASSIFY },
+	{ "seq2seq",        PRESET_SEQ2SEQ,        ENCODER_LSTM,        DECODER_ATTENTION,   TASK_TRANSLATE },
 };
 
 START_TEST(a_preset_names_an_encoder_and_a_decoder)
@@ -245,17 +255,111 @@ START_TEST(a_preset_names_an_encoder_and_a_decoder)
 	ck_assert(!preset_find("attention", &found));
 	fixture_recipe(&r);
 	recipe_preset(&r, found);
+	recipe_settle(&r);
 	expect(&r, ERR_OK, "", preset_cases[_i].name);
-	recipe_net(&r, 3, &net);
+	ck_assert_int_eq(recipe_task(&r), preset_cases[_i].task);
+	bool text = preset_cases[_i].task >= TASK_GENERATE;
+	ck_assert(recipe_reads_text(&r) == text && r.loss == (text ? LOSS_CROSS_ENTROPY : LOSS_MSE));
+	if (text)
+		recipe_text_net(&r, 50, 50, &net);
+	else   /* the segment and reconstruct decoders give what goes in */
+		recipe_net(&r, r.targets, &net);
 	ck_assert_int_eq(net.encoder, preset_cases[_i].encoder);
 	ck_assert_int_eq(net.decoder, preset_cases[_i].decoder);
-	ck_assert_int_eq(net.attention, net.decoder == DECODER_ATTENTION ? 12 : 0);
+	ck_assert_int_eq(net.attention, net.decoder == DECODER_ATTENTION || net.decoder == DECODER_POOL ? 12 : 0);
+	ck_assert_int_eq(net.vocabulary, text ? 50 : 0);
+	ck_assert_int_eq(net.embedding, text ? 64 : 0);
+	ck_assert_int_eq(net.segment, net.decoder == DECODER_SEGMENT ? 5 : 0);
+	ck_assert(net.bidirectional == (found == PRESET_CLASSIFIER));
 	ck_assert_int_eq(net.decoder_input, net.decoder == DECODER_ATTENTION ? DECODER_CONTEXT_PREVIOUS : DECODER_CONTEXT);
 	ck_assert_int_eq(net.heads, net.encoder == ENCODER_TRANSFORMER ? 4 : 0);
 	ck_assert_int_eq(net.feedforward, net.encoder == ENCODER_TRANSFORMER ? 256 : 0);
 	struct error e = { .what = "" };
 	enum err rc = net_spec_check(&net, &e);
-	ck_assert_msg(rc == ERR_OK || rc == ERR_UNSUPPORTED, "%s: %s", e.where, e.what);
+	ck_assert_msg(rc == ERR_OK, "%s: %s", e.where, e.what);
+}
+END_TEST
+
+static const struct { enum preset preset; int window, horizon; double teacher; bool crop; } default_cases[] = {
+	{ PRESET_GRU,         30,  5,  0, false },
+	{ PRESET_AUTOENCODER, 64,  1,  0, false },
+	{ PRESET_CHAR_RNN,    100, 1,  1, true },
+	{ PRESET_CLASSIFIER,  200, 1,  1, false },
+	{ PRESET_SEQ2SEQ,     64,  64, 1, false },
+};
+
+START_TEST(a_preset_sets_sizes)
+{
+	struct recipe r;
+	recipe_default(&r);
+	recipe_preset(&r, default_cases[_i].preset);
+	ck_assert_int_eq(r.window, default_cases[_i].window);
+	ck_assert_int_eq(r.horizon, default_cases[_i].horizon);
+	ck_assert(r.teacher_forcing == default_cases[_i].teacher && r.random_crop == default_cases[_i].crop);
+}
+END_TEST
+
+/* The largest divisor of the horizon up to 24, unless one is said. */
+static const struct { int horizon, said, want; } segment_cases[] = {
+	{ 5, 0, 5 }, { 24, 0, 24 }, { 96, 0, 24 }, { 720, 0, 24 }, { 47, 0, 1 }, { 50, 0, 10 }, { 96, 12, 12 }, { 1, 0, 1 },
+};
+
+START_TEST(segments_settle)
+{
+	struct recipe r;
+	fixture_recipe(&r);
+	recipe_preset(&r, PRESET_SEGMENT_GRU);
+	r.horizon = segment_cases[_i].horizon;
+	r.segment = segment_cases[_i].said;
+	recipe_settle(&r);
+	ck_assert_int_eq(r.segment, segment_cases[_i].want);
+	expect(&r, ERR_OK, "", "segment");
+}
+END_TEST
+
+START_TEST(a_model_is_named_by_what_it_is)
+{
+	char name[200];
+	struct recipe r;
+	fixture_recipe(&r);
+	recipe_model_name(&r, name, sizeof name);
+	ck_assert_str_eq(name, "series-4");
+	recipe_preset(&r, PRESET_CHAR_RNN);
+	recipe_model_name(&r, name, sizeof name);
+	ck_assert_str_eq(name, "series-char_rnn");
+}
+END_TEST
+
+/* Texts have one column of answers, and one of texts; a corpus has one in all. */
+static const struct { enum preset preset; int targets, features; enum err want; const char *where; } column_cases[] = {
+	{ PRESET_CHAR_RNN,    0, 0, ERR_OK,      "" },
+	{ PRESET_CHAR_RNN,    1, 0, ERR_OK,      "" },
+	{ PRESET_CHAR_RNN,    2, 0, ERR_INVALID, "/target" },
+	{ PRESET_CHAR_RNN,    1, 1, ERR_INVALID, "/features" },
+	{ PRESET_CLASSIFIER,  1, 0, ERR_OK,      "" },
+	{ PRESET_CLASSIFIER,  1, 1, ERR_OK,      "" },
+	{ PRESET_CLASSIFIER,  0, 0, ERR_INVALID, "/target" },
+	{ PRESET_SEQ2SEQ,     2, 0, ERR_INVALID, "/target" },
+	{ PRESET_SEQ2SEQ,     1, 2, ERR_INVALID, "/features" },
+	{ PRESET_LSTM,        0, 0, ERR_INVALID, "/target" },
+	{ PRESET_AUTOENCODER, 2, 0, ERR_OK,      "" },
+	{ PRESET_AUTOENCODER, 1, 1, ERR_INVALID, "/features" },
+	{ PRESET_AUTOENCODER, 1, 2, ERR_INVALID, "/features" },
+	{ PRESET_SEGMENT_GRU, 1, 1, ERR_INVALID, "/features" },
+};
+
+START_TEST(texts_have_columns_of_their_own)
+{
+	struct recipe r;
+	fixture_recipe(&r);
+	recipe_preset(&r, column_cases[_i].preset);
+	strcpy(r.target[1], "z");
+	strcpy(r.feature[0], "a");
+	strcpy(r.feature[1], "b");
+	r.targets = column_cases[_i].targets;
+	r.features = column_cases[_i].features;
+	recipe_settle(&r);
+	expect(&r, column_cases[_i].want, column_cases[_i].where, preset_names[r.preset]);
 }
 END_TEST
 
@@ -265,8 +369,14 @@ END_TEST
 #define LSTM_L        PRESET_LSTM
 #define RNN_L         PRESET_RNN
 #define TRANSFORMER_L PRESET_TRANSFORMER
+#define SEGMENTS      PRESET_SEGMENT_GRU
+#define REBUILD       PRESET_AUTOENCODER
+#define CHARS         PRESET_CHAR_RNN
+#define LABELS        PRESET_CLASSIFIER
+#define ANSWERS       PRESET_SEQ2SEQ
 #define FLAG(member, to)   offsetof(struct recipe, member), sizeof(bool), .flag = to
 #define NUMBER(member, to) offsetof(struct recipe, member), sizeof(int), .number = to
+#define FRACTION(member, to) offsetof(struct recipe, member), sizeof(double), .real = to
 
 static const struct composition_case {
 	const char *where;
@@ -275,6 +385,7 @@ static const struct composition_case {
 	enum err want;
 	bool flag;
 	int number;
+	double real;
 } composition_cases[] = {
 	{ "/encoder/bidirectional",    GRU_A,         FLAG(bidirectional, true),   .want = ERR_OK },
 	{ "/encoder/bidirectional",    RNN_L,         FLAG(bidirectional, true),   .want = ERR_OK },
@@ -305,7 +416,53 @@ static const struct composition_case {
 	{ "/encoder/cell",             GRU_A,         NUMBER(encoder, ENCODER_TRANSFORMER), .want = ERR_OK },
 	{ "/encoder/cell",             GRU_A,         NUMBER(encoder, 4),          .want = ERR_INVALID },
 	{ "/decoder/type",             TRANSFORMER_L, NUMBER(decoder, DECODER_MEAN), .want = ERR_OK },
-	{ "/decoder/type",             LSTM_L,        NUMBER(decoder, 3),          .want = ERR_INVALID },
+	{ "/decoder/type",             LSTM_L,        NUMBER(decoder, 7),          .want = ERR_INVALID },
+	{ "/decoder/type",             LSTM_L,        NUMBER(decoder, DECODER_POOL), .want = ERR_OK },
+	{ "/decoder/type",             LSTM_L,        NUMBER(decoder, DECODER_TOKEN), .want = ERR_INVALID },
+	{ "/horizon",                  LSTM_L,        NUMBER(decoder, DECODER_RECONSTRUCT), .want = ERR_INVALID },
+	{ "/encoder/embedding_size",   LSTM_L,        NUMBER(embedding, 8),        .want = ERR_INVALID },
+	{ "/encoder/embedding_size",   CHARS,         NUMBER(embedding, 8),        .want = ERR_OK },
+	{ "/encoder/embedding_size",   CHARS,         NUMBER(embedding, 0),        .want = ERR_INVALID },
+	{ "/text/unit",                LSTM_L,        NUMBER(unit, TOKEN_WORD),    .want = ERR_INVALID },
+	{ "/text/unit",                CHARS,         NUMBER(unit, TOKEN_WORD),    .want = ERR_OK },
+	{ "/text/unit",                CHARS,         NUMBER(unit, TOKEN_LABEL),   .want = ERR_INVALID },
+	{ "/text/max_vocabulary",      CHARS,         NUMBER(max_vocabulary, 2),   .want = ERR_INVALID },
+	{ "/text/max_vocabulary",      CHARS,         NUMBER(max_vocabulary, 65537), .want = ERR_INVALID },
+	{ "/text/min_count",           CHARS,         NUMBER(min_count, 0),        .want = ERR_INVALID },
+	{ "/text/min_count",           GRU_A,         NUMBER(min_count, 2),        .want = ERR_INVALID },
+	{ "/encoder/reverse",          GRU_A,         FLAG(reverse, true),         .want = ERR_OK },
+	{ "/encoder/reverse",          TRANSFORMER_L, FLAG(reverse, true),         .want = ERR_INVALID },
+	{ "/encoder/reverse",          LABELS,        FLAG(reverse, true),         .want = ERR_INVALID },
+	{ "/encoder",                  CHARS,         FLAG(reverse, true),         .want = ERR_INVALID },
+	{ "/encoder",                  CHARS,         FLAG(bidirectional, true),   .want = ERR_INVALID },
+	{ "/encoder",                  CHARS,         NUMBER(encoder, ENCODER_TRANSFORMER), .want = ERR_INVALID },
+	{ "/encoder/cell",             LABELS,        NUMBER(encoder, ENCODER_TRANSFORMER), .want = ERR_OK },
+	{ "/encoder/batch_norm",       CHARS,         FLAG(batch_norm, true),      .want = ERR_OK },
+	{ "/encoder/batch_norm",       TRANSFORMER_L, FLAG(batch_norm, true),      .want = ERR_OK },
+	{ "/encoder",                  SEGMENTS,      FLAG(batch_norm, true),      .want = ERR_INVALID },
+	{ "/encoder",                  SEGMENTS,      NUMBER(layers, 2),           .want = ERR_INVALID },
+	{ "/encoder",                  SEGMENTS,      FLAG(bidirectional, true),   .want = ERR_INVALID },
+	{ "/decoder/segment",          SEGMENTS,      NUMBER(segment, 3),          .want = ERR_INVALID },
+	{ "/decoder/segment",          SEGMENTS,      NUMBER(segment, 1),          .want = ERR_OK },
+	{ "/decoder/segment",          GRU_A,         NUMBER(segment, 1),          .want = ERR_INVALID },
+	{ "/decoder/teacher_forcing",  GRU_A,         FRACTION(teacher_forcing, 0.5),  .want = ERR_OK },
+	{ "/decoder/teacher_forcing",  GRU_A,         FRACTION(teacher_forcing, 1.5),  .want = ERR_INVALID },
+	{ "/decoder/teacher_forcing",  GRU_L,         FRACTION(teacher_forcing, 0.5),  .want = ERR_INVALID },
+	{ "/decoder/teacher_forcing",  ANSWERS,       FRACTION(teacher_forcing, 0),    .want = ERR_OK },
+	{ "/training/init",            LSTM_L,        FLAG(init.orthogonal, true), .want = ERR_OK },
+	{ "/training/init",            TRANSFORMER_L, FLAG(init.orthogonal, true), .want = ERR_INVALID },
+	{ "/training/forget_bias",     LSTM_L,        FRACTION(init.forget_bias, 1),   .want = ERR_OK },
+	{ "/training/forget_bias",     GRU_L,         FRACTION(init.forget_bias, 1),   .want = ERR_INVALID },
+	{ "/training/random_crop",     LSTM_L,        FLAG(random_crop, true),     .want = ERR_OK },
+	{ "/training/random_crop",     ANSWERS,       FLAG(random_crop, true),     .want = ERR_INVALID },
+	{ "/training/loss",            CHARS,         NUMBER(loss, LOSS_MSE),      .want = ERR_INVALID },
+	{ "/training/loss",            LSTM_L,        NUMBER(loss, LOSS_CROSS_ENTROPY), .want = ERR_INVALID },
+	{ "/training/loss",            LSTM_L,        NUMBER(loss, 5),             .want = ERR_INVALID },
+	{ "/output/levels",            CHARS,         NUMBER(levels, 1),           .want = ERR_INVALID },
+	{ "/output/type",              REBUILD,       NUMBER(levels, 1),           .want = ERR_INVALID },
+	{ "/horizon",                  REBUILD,       NUMBER(horizon, 2),          .want = ERR_INVALID },
+	{ "/horizon",                  LABELS,        NUMBER(horizon, 2),          .want = ERR_INVALID },
+	{ "/horizon",                  ANSWERS,       NUMBER(horizon, 2),          .want = ERR_OK },
 	{ "/decoder/type",             LSTM_L,        NUMBER(decoder, -1),         .want = ERR_INVALID },
 	{ "/training/optimizer",       GRU_A,         NUMBER(optimizer, 4),        .want = ERR_INVALID },
 	{ "/training/scheduler/type",  GRU_A,         NUMBER(scheduler, 4),        .want = ERR_INVALID },
@@ -317,7 +474,10 @@ START_TEST(what_goes_together)
 	struct recipe r;
 	fixture_recipe(&r);
 	recipe_preset(&r, c->preset);
-	const void *value = c->size == sizeof c->flag ? (const void *)&c->flag : (const void *)&c->number;
+	r.level[0] = 0.5;   /* of those that have levels */
+	recipe_settle(&r);
+	const void *value = c->size == sizeof c->flag ? (const void *)&c->flag
+		: c->size == sizeof c->real ? (const void *)&c->real : (const void *)&c->number;
 	memcpy((char *)&r + c->at, value, c->size);
 	expect(&r, c->want, c->where, preset_names[c->preset]);
 }
@@ -396,6 +556,10 @@ int main(void)
 	tcase_add_test(c, activations_have_a_limit_together);
 	tcase_add_test(c, a_recipe_implies_a_network);
 	LOOP(a_preset_names_an_encoder_and_a_decoder, preset_cases);
+	LOOP(a_preset_sets_sizes, default_cases);
+	LOOP(segments_settle, segment_cases);
+	tcase_add_test(c, a_model_is_named_by_what_it_is);
+	LOOP(texts_have_columns_of_their_own, column_cases);
 	LOOP(what_goes_together, composition_cases);
 	tcase_add_test(c, momentum_is_for_those_without_their_own);
 	tcase_add_test(c, reset_after_reaches_the_decoder);

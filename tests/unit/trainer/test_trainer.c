@@ -1,6 +1,7 @@
 /* Training: it learns what can be learnt, claims nothing else, and its bits depend on nothing but recipe and rows. */
 #include "fixture.h"
 
+#include "model/examples_series.h"
 #include "model/trainer_state.h"
 
 #include <check.h>
@@ -9,19 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct finished { struct forecaster *forecaster; float *params; struct evaluation v; };
+struct finished { struct trained made; float *params; struct evaluation v; };
 
 static void finish(struct trainer *t, struct finished *out)
 {
 	struct error e = { 0 };
 	out->params = calloc(trainer_plan(t)->weights, sizeof *out->params);
-	enum err rc = trainer_finish(t, &out->forecaster, out->params, &out->v, &e);
+	enum err rc = trainer_finish(t, &out->made, out->params, &out->v, &e);
 	ck_assert_msg(rc == ERR_OK, "%s: %s", e.where, e.what);
 }
 
 static void finished_fini(struct finished *f)
 {
-	forecaster_free(f->forecaster);
+	trained_fini(&f->made);
 	evaluation_fini(&f->v);
 	free(f->params);
 }
@@ -45,7 +46,7 @@ START_TEST(plan_counts_windows_by_their_target_rows)
 	ck_assert_uint_eq(p->test_examples, 60 - 4 + 1);
 	ck_assert_int_eq(p->steps, 6 + 1);
 	ck_assert_uint_eq(p->filled_cells, 0);
-	const struct samples *s = &t->samples;
+	const struct samples *s = &series_of(t->examples)->samples;
 	ck_assert_uint_eq(s->train.first, 15);
 	ck_assert_uint_eq(s->validation.first + 1, 210);   /* the first validation target is the first validation row */
 	ck_assert_uint_eq(s->test.first + 1, 240);
@@ -63,8 +64,9 @@ START_TEST(scales_see_the_training_rows_alone)
 	for (size_t i = 210; i < 300; i++)
 		frame_set_number(f, 0, i, 1e6);
 	struct trainer *plain = fixture_trainer(&r, fixture_sine(300, 0.1)), *jump = fixture_trainer(&r, f);
-	ck_assert(fabs(plain->samples.pipeline.target[0].scale - jump->samples.pipeline.target[0].scale) <= 0);
-	ck_assert_int_eq(memcmp(plain->samples.pipeline.channel, jump->samples.pipeline.channel, sizeof(struct channel)), 0);
+	const struct pipeline *a = &series_of(plain->examples)->samples.pipeline, *b = &series_of(jump->examples)->samples.pipeline;
+	ck_assert(fabs(a->target[0].scale - b->target[0].scale) <= 0);
+	ck_assert_int_eq(memcmp(a->channel, b->channel, sizeof(struct channel)), 0);
 	trainer_free(plain);
 	trainer_free(jump);
 }
@@ -202,8 +204,8 @@ START_TEST(quantiles_cover)
 	ck_assert_int_eq(fixture_train(t, 2, NULL, NULL), ERR_OK);
 	finish(t, &f);
 	ck_assert_int_eq(f.v.n_levels, 3);
-	ck_assert_int_eq(f.forecaster->conformal->levels, 3);
-	ck_assert(fabs(f.forecaster->level[2] - 0.9) <= 0);
+	ck_assert_int_eq(f.made.forecaster->conformal->levels, 3);
+	ck_assert(fabs(f.made.forecaster->level[2] - 0.9) <= 0);
 	ck_assert(f.v.coverage[0] > 0.65 && f.v.coverage[0] < 0.95);
 	ck_assert(f.v.skill[BASELINE_NAIVE] > 0.2);
 	finished_fini(&f);
@@ -223,7 +225,7 @@ START_TEST(targets_share_a_model)
 	ck_assert_int_eq(fixture_train(t, 2, NULL, NULL), ERR_OK);
 	finish(t, &f);
 	ck_assert_int_eq(f.v.targets, 2);
-	ck_assert(f.forecaster->pipeline.target[0].log && !f.forecaster->pipeline.target[1].log);
+	ck_assert(f.made.forecaster->pipeline.target[0].log && !f.made.forecaster->pipeline.target[1].log);
 	ck_assert(f.v.skill[BASELINE_NAIVE] > 0.5);
 	ck_assert_int_eq(f.v.verdict, VERDICT_BETTER);
 	finished_fini(&f);
@@ -347,14 +349,14 @@ END_TEST
 START_TEST(nothing_is_published_before_the_first_epoch)
 {
 	struct recipe r;
-	struct forecaster *out = NULL;
+	struct trained out = { 0 };
 	struct evaluation v;
 	struct error e;
 	fixture_recipe(&r);
 	struct trainer *t = fixture_trainer(&r, fixture_sine(300, 0.1));
 	float *params = calloc(trainer_plan(t)->weights, sizeof *params);
 	ck_assert_int_eq(trainer_finish(t, &out, params, &v, &e), ERR_CONFLICT);
-	ck_assert_ptr_null(out);
+	ck_assert(!out.forecaster && !out.text);
 	free(params);
 	trainer_free(t);
 }
