@@ -1,7 +1,7 @@
 #include "server/inference.h"
 
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "api/problem.h"
 #include "server/app.h"
@@ -21,11 +21,13 @@ size_t inference_memory(const struct request *r)
 
 struct inference *inference_new(struct request *r, size_t size, size_t memory)
 {
-	struct inference *p = calloc(1, size);
+	struct inference *p = arena_calloc(&r->arena, 1, size);
 	if (!p)
 		return NULL;
 	p->request = r;
-	arena_init(&p->arena, memory);
+	p->arena = r->arena;
+	p->arena.cap = memory;
+	arena_init(&r->arena, r->arena.cap);
 	return p;
 }
 
@@ -33,14 +35,19 @@ void inference_free(struct inference *p)
 {
 	if (!p)
 		return;
+	struct arena arena = p->arena;   /* which p lies in */
+	struct request *r = p->request;
 	if (p->fini)
 		p->fini(p);
 	if (p->stream)
 		stream_close(p->stream);
 	stream_unref(p->stream);
 	model_unref(p->m);
-	arena_fini(&p->arena);
-	free(p);
+	arena.cap = r ? r->arena.cap : arena.cap;
+	if (r)
+		r->arena = arena;
+	else
+		arena_fini(&arena);
 }
 
 /* ---- the end ------------------------------------------------------------ */
@@ -73,7 +80,9 @@ static void push_problem(struct stream *stream, const struct error *e)
 static void end(struct inference *p, enum err rc, const struct error *e)
 {
 	struct request *r = p->request;
-	const struct error why = rc ? *e : (struct error){ 0 };   /* e may be p's own */
+	struct error why;   /* e may be p's own */
+	if (rc)
+		why = *e;
 	if (p->m)
 		p->m->metrics.requests[outcome_of(rc)]++;
 	if (!r && rc)
@@ -224,9 +233,10 @@ static void prepared(struct lane_task *t, enum err rc, const struct error *e)
 
 void inference_go(struct inference *p)
 {
-	struct app *app = p->request->app;
+	struct request *r = p->request;
+	struct app *app = r->app;
 	struct error e;
-	p->parsed_ns = monotonic_ns() - p->request->started_ns;
+	p->parsed_ns = monotonic_ns() - r->started_ns;
 	if (!p->label)
 		p->m = registry_get(app->registry, p->model, p->version);
 	if (!p->m || p->reads_store) {
@@ -234,6 +244,7 @@ void inference_go(struct inference *p)
 		p->task.done = prepared;
 		lane_post(app->reader, &p->task);
 	} else {
+		r->polled = p->batch.polled = !p->stream && batcher_is_light(p->m);   /* this is the listener's thread */
 		prepared(&p->task, check_and_prepare(p, NULL, &e), &e);
 	}
 }

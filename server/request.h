@@ -48,6 +48,7 @@ struct request {
 	int64_t started_ns;                /* CLOCK_MONOTONIC */
 	void *upload;                      /* of a route with a body sink */
 	void *work;                        /* of a prediction on its way */
+	bool polled;                       /* its listener takes turns at the batcher until it is finished: batcher.h */
 	struct reply reply;
 	/** Called after the commit that made the handler's writes durable; may be NULL. */
 	void (*committed)(struct request *r);
