@@ -15,6 +15,7 @@
 #include "server/app.h"
 #include "server/batcher.h"
 #include "server/connection.h"
+#include "server/inflate.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/monotonic.h"
@@ -53,7 +54,8 @@ struct exchange {
 	bool close;                          /* the connection ends after the reply */
 	bool streaming;                      /* without an end of its own: not in flight */
 	_Atomic bool abandoned;
-	size_t received;
+	struct inflate *inflate;             /* of a compressed body, or NULL */
+	size_t received, taken;              /* bytes of the body: as sent, as they were before */
 };
 
 /* One daemon of libmicrohttpd: a thread with its sockets. */
@@ -122,12 +124,15 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
 /* ---- the header gate ---------------------------------------------------- */
 
 /* Headers that must not come twice: two readings of one request are how requests are smuggled. */
-enum single { SINGLE_HOST, SINGLE_LENGTH, SINGLE_ENCODING, SINGLE_TYPE, SINGLE_AUTHORIZATION, SINGLES };
-static const char *const single_names[SINGLES] = { "Host", "Content-Length", "Transfer-Encoding", "Content-Type", "Authorization" };
+enum single { SINGLE_HOST, SINGLE_LENGTH, SINGLE_ENCODING, SINGLE_TYPE, SINGLE_CODING, SINGLE_INFERENCE_LENGTH,
+	SINGLE_AUTHORIZATION, SINGLES };
+static const char *const single_names[SINGLES] = { "Host", "Content-Length", "Transfer-Encoding", "Content-Type",
+	"Content-Encoding", "Inference-Header-Content-Length", "Authorization" };
 
 static const char *const header_names[REQUEST_HEADERS] = {
 	[HEADER_CONTENT_TYPE] = "Content-Type", [HEADER_ACCEPT] = "Accept", [HEADER_AUTHORIZATION] = "Authorization",
 	[HEADER_IDEMPOTENCY_KEY] = "Idempotency-Key", [HEADER_LAST_EVENT_ID] = "Last-Event-ID",
+	[HEADER_INFERENCE_LENGTH] = "Inference-Header-Content-Length", [HEADER_CONTENT_ENCODING] = "Content-Encoding",
 };
 
 struct gate {
@@ -177,6 +182,13 @@ static void add_header(struct MHD_Response *r, const char *name, const char *val
 		MHD_add_response_header(r, name, value);
 }
 
+static void add_number(struct MHD_Response *r, const char *name, size_t n)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%zu", n);
+	MHD_add_response_header(r, name, text);
+}
+
 static const char *origin_of(const struct exchange *x)
 {
 	return x->request.path;
@@ -190,6 +202,7 @@ static void problem_reply(struct exchange *x)
 	r->status = err_row(x->rc)->status;
 	r->content_type = "application/problem+json";
 	r->location[0] = '\0';
+	r->json_len = 0;
 	if (r->status == 429 || r->status == 503)
 		r->retry_after = r->retry_after ? r->retry_after : 1;
 	x->error.code = x->rc;
@@ -255,13 +268,14 @@ static enum MHD_Result answer(struct exchange *x)
 	add_header(m, "Server-Timing", r->timing);
 	add_header(m, "Allow", x->allow);
 	add_header(m, "Cache-Control", "no-store");
+	if (r->status == 415)
+		add_header(m, "Accept-Encoding", INFLATE_CODINGS);
+	if (r->json_len)
+		add_number(m, "Inference-Header-Content-Length", r->json_len);
 	if (r->status == 401)
 		add_header(m, "WWW-Authenticate", "Bearer");
-	if (r->retry_after) {
-		char seconds[16];
-		snprintf(seconds, sizeof seconds, "%d", r->retry_after);
-		add_header(m, "Retry-After", seconds);
-	}
+	if (r->retry_after)
+		add_number(m, "Retry-After", (size_t)r->retry_after);
 	if (x->close || x->listener->http->app->draining)
 		add_header(m, "Connection", "close");
 	if (!r->stream)
@@ -331,7 +345,7 @@ static bool media_accepts(const char *list, const char *have)
 
 static enum err accept_body(struct exchange *x, const struct gate *g, struct error *e)
 {
-	const struct request *r = &x->request;
+	struct request *r = &x->request;
 	const char *length = g->value[SINGLE_LENGTH];
 	bool has_body = g->count[SINGLE_ENCODING] || (length && strtoull(length, NULL, 10) > 0);
 	if (length && strtoull(length, NULL, 10) > body_limit(x))
@@ -340,8 +354,13 @@ static enum err accept_body(struct exchange *x, const struct gate *g, struct err
 		return fail(e, ERR_SYNTAX, "body", "%s needs a body", r->route->pattern);
 	if (has_body && r->route->media && !media_accepts(r->route->media, r->header[HEADER_CONTENT_TYPE]))
 		return fail(e, ERR_MEDIA_TYPE, "Content-Type", "send the body as %s", r->route->media);
+	if (has_body && r->header[HEADER_CONTENT_ENCODING]) {
+		enum err rc = inflate_new(r->header[HEADER_CONTENT_ENCODING], &x->inflate, e);
+		if (rc)
+			return rc;
+	}
 	if (r->route->upload_open)
-		return r->route->upload_open(&x->request, e);
+		return r->route->upload_open(r, e);
 	return ERR_OK;
 }
 
@@ -421,7 +440,7 @@ static void exchange_give(struct listener *l, struct exchange *x)
 	x->rc = ERR_OK;
 	x->allow[0] = '\0';
 	x->close = x->streaming = x->abandoned = false;
-	x->received = 0;
+	x->received = x->taken = 0;
 	x->next_spare = l->spare;
 	l->spare = x;
 	l->spares++;
@@ -469,6 +488,20 @@ static enum MHD_Result begin(struct listener *l, struct MHD_Connection *mhd, con
 	return MHD_YES;
 }
 
+/* Bytes of the body as it was before it was compressed, if it was. */
+static enum err take_plain(void *arg, const char *bytes, size_t len, struct error *e)
+{
+	struct exchange *x = arg;
+	struct request *r = &x->request;
+	x->taken += len;
+	if (x->taken > body_limit(x))
+		return too_large(x, e);
+	if (r->route->upload_push)
+		return r->route->upload_push(r, bytes, len, e);
+	strbuf_add(&r->body, bytes, len);
+	return strbuf_ok(&r->body) ? ERR_OK : fail_nomem(e);
+}
+
 static void take_body(struct exchange *x, const char *bytes, size_t len)
 {
 	struct request *r = &x->request;
@@ -478,12 +511,10 @@ static void take_body(struct exchange *x, const char *bytes, size_t len)
 		return;   /* already refused: the rest is only read */
 	if (x->received > body_limit(x))
 		x->rc = too_large(x, &x->error);
-	else if (r->route->upload_push)
-		x->rc = r->route->upload_push(r, bytes, len, &x->error);
+	else if (x->inflate)
+		x->rc = inflate_push(x->inflate, bytes, len, take_plain, x, &x->error);
 	else
-		strbuf_add(&r->body, bytes, len);
-	if (!x->rc && !strbuf_ok(&r->body))
-		x->rc = fail_nomem(&x->error);
+		x->rc = take_plain(x, bytes, len, &x->error);
 }
 
 /* Let the connection rest until request_finish(), which may have been called already. */
@@ -516,7 +547,9 @@ static enum MHD_Result go_on(struct exchange *x)
 static enum MHD_Result dispatch(struct exchange *x)
 {
 	histogram_add(&metrics.request_bytes, metric_bytes, (double)x->received);
-	if (!x->rc && !x->received && x->request.route->body >= BODY_REQUIRED)
+	if (!x->rc && x->inflate)
+		x->rc = inflate_finish(x->inflate, &x->error);
+	if (!x->rc && !x->taken && x->request.route->body >= BODY_REQUIRED)
 		x->rc = fail(&x->error, ERR_SYNTAX, "body", "%s needs a body", x->request.route->pattern);
 	if (x->rc)
 		return answer(x);
@@ -621,6 +654,8 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
 	connection_due(x->connection, monotonic_ns(), IDLE_S, 0);
 	if (r->upload)
 		r->route->upload_free(r);
+	inflate_free(x->inflate);
+	x->inflate = NULL;
 	exchange_give(l, x);
 }
 

@@ -20,7 +20,7 @@ struct store;
 struct stream;
 
 enum request_header { HEADER_CONTENT_TYPE, HEADER_ACCEPT, HEADER_AUTHORIZATION, HEADER_IDEMPOTENCY_KEY,
-	HEADER_LAST_EVENT_ID, REQUEST_HEADERS };
+	HEADER_LAST_EVENT_ID, HEADER_INFERENCE_LENGTH, HEADER_CONTENT_ENCODING, REQUEST_HEADERS };
 
 #define REQUEST_PARAMS 3
 #define REQUEST_PARAM_MAX 64
@@ -30,6 +30,7 @@ struct reply {
 	int status;                        /* 0: 200 */
 	const char *content_type;          /* NULL: application/json */
 	struct strbuf body;
+	size_t json_len;                   /* of an inference whose numbers follow as bytes: the JSON before them; else 0 */
 	char location[160];                /* "" : none */
 	char timing[160];                  /* Server-Timing, "" : none */
 	int retry_after;                   /* seconds, 0: none */

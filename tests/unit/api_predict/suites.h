@@ -7,6 +7,7 @@
 Suite *scan_suite(void);
 Suite *forecast_suite(void);
 Suite *predict_suite(void);
+Suite *infer_suite(void);
 Suite *text_suite(void);
 Suite *anomaly_suite(void);
 Suite *job_suite(void);
