@@ -7,7 +7,7 @@ packages_build=(gcc libc6-dev meson ninja-build pkg-config python3 libjansson-de
 	libsodium-dev libmicrohttpd-dev zlib1g-dev libzstd-dev uthash-dev)
 # To run every test beside that. "command:package" is content with the command from wherever it came.
 # shellcheck disable=SC2034
-packages_test=(check libonnx-testdata libprotobuf-c-dev protobuf-c-compiler python3-pytest prometheus shellcheck npm:npm)
+packages_test=(check libonnx-testdata libprotobuf-c-dev protobuf-c-compiler python3-pytest prometheus shellcheck npm:npm zstd)
 
 # package_missing NAME | COMMAND:NAME - true when it has to be installed
 package_missing() {

@@ -31,6 +31,7 @@
 #define SPARE_CONNECTIONS 64             /* to answer 503 on, above the limit */
 #define SPARE_EXCHANGES   64             /* kept by a listener for its next requests, with their memory: */
 #define KEPT_BYTES        (32u << 10)    /* of each of their buffers, at most */
+#define STREAM_END_MS     1000
 #define NAP_NS            50000
 
 /* Where a request stands. Who brings it to FINISHED is one thread, any; all else happens on its listener's.
@@ -77,6 +78,7 @@ struct http {
 	struct connections *connections;
 	_Atomic int open;                    /* connections of the main listeners */
 	_Atomic int in_flight;
+	_Atomic int streaming;               /* those without an end of their own */
 	_Atomic int working;                 /* requests with a lane or a batch */
 	_Atomic bool closing;                /* no request goes there any more */
 };
@@ -238,8 +240,10 @@ static struct MHD_Response *make_response(struct exchange *x)
 	struct reply *r = &x->request.reply;
 	if (r->stream) {
 		x->streaming = !r->awaited;
-		if (x->streaming)
+		if (x->streaming) {
+			x->listener->http->streaming++;
 			x->listener->http->in_flight--;
+		}
 		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, pull_stream, x, NULL);
 	}
 	struct MHD_Response *m = MHD_create_response_from_buffer(r->body.len, r->body.s, MHD_RESPMEM_PERSISTENT);
@@ -645,7 +649,9 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
 	struct request *r = &x->request;
 	await_finish(x);
 	count_request(x);
-	if (!x->streaming)
+	if (x->streaming)
+		l->http->streaming--;
+	else
 		l->http->in_flight--;
 	if (r->reply.stream) {   /* also of a client that left before its stream began */
 		stream_leave(r->reply.stream);
@@ -780,10 +786,19 @@ int http_in_flight(const struct http *h)
 	return h->in_flight;
 }
 
+/* Their producers closed them: let their last bytes go, unless a client does not take them. */
+static void await_streams(const struct http *h)
+{
+	const struct timespec tick = { .tv_nsec = 1000000 };
+	for (int ms = 0; h->streaming && ms < STREAM_END_MS; ms++)
+		nanosleep(&tick, NULL);
+}
+
 void http_free(struct http *h)
 {
 	if (!h)
 		return;
+	await_streams(h);
 	for (int i = 0; i < h->listeners; i++)
 		listener_fini(&h->main[i]);
 	listener_fini(&h->admin);

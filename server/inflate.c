@@ -174,7 +174,7 @@ enum err inflate_push(struct inflate *z, const char *bytes, size_t len, inflate_
 			rc = sink(arg, piece, got, e);
 		if (rc)
 			return rc;
-	} while (s.in_left || got == sizeof piece);
+	} while (s.in_left || (got == sizeof piece && !z->whole));
 	return ERR_OK;
 }
 

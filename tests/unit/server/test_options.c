@@ -11,6 +11,7 @@
 
 static const struct { const char *command, *name, *variable; size_t at; long fallback, lo, hi; } numbers[] = {
 	{ "serve", "threads", "GATECAST_THREADS", AT(threads), 0, 0, 256 },
+	{ "serve", "http-threads", "GATECAST_HTTP_THREADS", AT(http_threads), 0, 0, 64 },
 	{ "serve", "workers", "GATECAST_WORKERS", AT(workers), 1, 0, 64 },
 	{ "serve", "train-threads", "GATECAST_TRAIN_THREADS", AT(train_threads), 0, 0, 64 },
 	{ "train", "train-threads", "GATECAST_TRAIN_THREADS", AT(train_threads), 0, 0, 64 },
@@ -277,7 +278,7 @@ START_TEST(help_of_command)
 			in_help(help, flags[i].name, flags[i].variable);
 	for (const char *at = help; (at = strstr(at, "[GATECAST_")); at++) {   /* and what it shows is in the tables here */
 		char variable[64] = "";
-		sscanf(at, "[%63[A-Z_]]", variable);
+		sscanf(at, "[%63[A-Z0-9_]]", variable);
 		bool known = !strcmp(variable, "GATECAST_LOG_LEVEL") || !strcmp(variable, "GATECAST_CHECKPOINT_INTERVAL");
 		for (size_t i = 0; i < COUNT(numbers); i++)
 			known |= !strcmp(numbers[i].variable, variable);
