@@ -95,7 +95,7 @@ enum err generate_body_parse(const char *text, size_t len, struct arena *a, stru
 	static const char *const known[] = {
 		QUESTION_MEMBERS, "prompt", "max_tokens", "temperature", "top_k", "seed", "stream",
 	};
-	struct generate_body b = { .max_tokens = 200, .temperature = 1 };
+	struct generate_body b = { .prompt = { "", 0 }, .max_tokens = 200, .temperature = 1 };
 	struct scan s;
 	struct text name;
 

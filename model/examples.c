@@ -1,7 +1,9 @@
 /* examples.c - order and batches, whatever the kind.
  *
- *     shuffled:   7 2 9 4 1 8 …            pools of POOL minibatches, each sorted by falling length, so that a
- *     in order:   [9 7 2] [4 8 1] …        minibatch pads little and the epoch is still a random one */
+ *     shuffled ─► pools of POOL minibatches, sorted by length, about ─► minibatches, each sorted by falling length
+ *              ─► minibatches shuffled
+ *
+ * So a minibatch pads little, and an epoch is still a random one. */
 #include "model/examples.h"
 
 #include <stdlib.h>
@@ -12,7 +14,9 @@
 #include "model/examples_pairs.h"
 #include "model/examples_series.h"
 
-#define POOL 32   /* minibatches */
+#define POOL 32    /* minibatches */
+#define BLUR 0.25  /* of a length, at most */
+#define SCORES_MAX (2u << 20)   /* of classes for an example: a shard of 16 has 128 MiB of them */
 
 enum err examples_check(const struct recipe *r, const struct frame *f, size_t rows, struct error *e)
 {
@@ -40,6 +44,15 @@ static enum err new_kind(const struct recipe *r, const struct frame *f, struct e
 	}
 }
 
+static enum err check_scores(const struct examples *x, struct error *e)
+{
+	size_t scores = (size_t)x->most.steps * (size_t)x->net.classes;
+	if (scores <= SCORES_MAX)
+		return ERR_OK;
+	return fail(e, ERR_INVALID, "/text/max_vocabulary", "%d steps of %d tokens make %zu scores to train on, the limit is %u",
+		x->most.steps, x->net.classes, scores, SCORES_MAX);
+}
+
 enum err examples_new(const struct recipe *r, const struct frame *f, struct examples **out, struct error *e)
 {
 	struct examples *x = NULL;
@@ -49,6 +62,8 @@ enum err examples_new(const struct recipe *r, const struct frame *f, struct exam
 	x->seed = r->seed;
 	x->batch_size = r->batch_size;
 	rc = net_spec_check(&x->net, e);
+	if (!rc)
+		rc = check_scores(x, e);
 	if (!rc && x->count[SHARE_TRAIN] > UINT32_MAX)   /* an order is 32 bits wide */
 		rc = fail(e, ERR_INVALID, "/dataset", "more than %u examples cannot be trained on", UINT32_MAX);
 	if (rc)
@@ -95,20 +110,53 @@ static int by_length(const void *a, const void *b)
 	return p->at < q->at ? -1 : p->at > q->at;
 }
 
-static void sort_pool(const struct examples *x, struct example which, uint32_t *order, size_t n, struct place *pool)
+static int by_blurred_length(const void *a, const void *b)
 {
-	for (size_t i = 0; i < n; i++) {
-		which.index = order[i];
-		pool[i] = (struct place){ examples_extent(x, &which), order[i], i };
-	}
-	qsort(pool, n, sizeof *pool, by_length);
-	for (size_t i = 0; i < n; i++)
-		order[i] = pool[i].index;
+	const struct place *p = a, *q = b;
+	if (p->blurred != q->blurred)
+		return p->blurred < q->blurred ? 1 : -1;
+	return p->at < q->at ? -1 : p->at > q->at;
 }
 
 static size_t pool_size(const struct examples *x)
 {
 	return (size_t)x->batch_size * POOL;
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Minibatches of like lengths, each sorted. A blur of the lengths brings other examples together in each epoch. */
+static void sort_pool(const struct examples *x, struct example which, struct rng *rng, uint32_t *order, size_t n,
+                      struct place *place)
+{
+	size_t batch = (size_t)x->batch_size;
+	for (size_t i = 0; i < n; i++) {
+		which.index = order[i];
+		struct extent e = examples_extent(x, &which);
+		double blur = which.epoch ? 1 + BLUR * rng_uniform(rng) : 1;
+		place[i] = (struct place){ e, e.length * blur, order[i], i };
+	}
+	qsort(place, n, sizeof *place, by_blurred_length);
+	for (size_t at = 0; at < n; at += batch)
+		qsort(place + at, least(batch, n - at), sizeof *place, by_length);
+	for (size_t i = 0; i < n; i++)
+		order[i] = place[i].index;
+}
+
+/* Fisher-Yates over the full minibatches; one that is not full stays the last. */
+static void shuffle_batches(struct rng *rng, uint32_t *order, size_t n, size_t batch)
+{
+	for (size_t i = n / batch; i > 1; i--) {
+		uint32_t *a = order + (i - 1) * batch, *b = order + rng_below(rng, i) * batch;
+		for (size_t k = 0; k < batch; k++) {
+			uint32_t swap = a[k];
+			a[k] = b[k];
+			b[k] = swap;
+		}
+	}
 }
 
 size_t examples_places(const struct examples *x)
@@ -118,17 +166,19 @@ size_t examples_places(const struct examples *x)
 
 void examples_order(const struct examples *x, enum share share, int epoch, uint32_t *order, struct place *place)
 {
-	struct example which = { .share = share, .epoch = share == SHARE_TRAIN ? epoch : 0 };
+	bool train = share == SHARE_TRAIN;
+	struct example which = { .share = share, .epoch = train ? epoch : 0 };
 	size_t n = x->count[share], size = pool_size(x);
 	struct rng rng;
+	rng_init(&rng, x->seed, RNG_SHUFFLE, (uint32_t)epoch);
 	for (size_t i = 0; i < n; i++)
 		order[i] = (uint32_t)i;
-	if (share == SHARE_TRAIN) {
-		rng_init(&rng, x->seed, RNG_SHUFFLE, (uint32_t)epoch);
+	if (train)
 		rng_shuffle(&rng, order, n);
-	}
 	for (size_t at = 0; x->ragged && at < n; at += size)
-		sort_pool(x, which, order + at, n - at < size ? n - at : size, place);
+		sort_pool(x, which, &rng, order + at, least(size, n - at), place);
+	if (train && x->ragged)
+		shuffle_batches(&rng, order, n, (size_t)x->batch_size);
 }
 
 /* ---- batches ---- */

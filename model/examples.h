@@ -59,10 +59,10 @@ void examples_free(struct examples *x);   /* NULL is fine */
 
 /**
  * The examples of a share as an epoch takes them, [count[share]]: shuffled by (seed, epoch) in training, in their own order
- * else. Where lengths differ, minibatches are of like lengths and fall within: a minibatch is batch_size neighbours,
- * a shard any run of one.
+ * else. A minibatch is batch_size neighbours, a shard any run of one; where lengths differ, a minibatch's are alike
+ * and fall.
  */
-struct place { struct extent extent; uint32_t index; size_t at; };
+struct place { struct extent extent; double blurred; uint32_t index; size_t at; };
 void examples_order(const struct examples *x, enum share share, int epoch, uint32_t *order, struct place *place);
 /** How many places examples_order() works with; 0: it may get NULL. */
 size_t examples_places(const struct examples *x);

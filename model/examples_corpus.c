@@ -58,7 +58,7 @@ static void load(const struct examples *x, const struct example *i, struct batch
 	const int32_t *token = piece(corpus_of(x), i);
 	size_t stride = (size_t)b->B, at = (size_t)column, length = (size_t)b->lengths[column];
 	for (size_t t = 0; t < length; t++) {
-		b->x[t * stride + at] = (float)token[t - 1];   /* the boundary precedes them all */
+		b->x[t * stride + at] = (float)token[(ptrdiff_t)t - 1];   /* the boundary precedes them all */
 		b->target[t * stride + at] = (float)token[t];
 	}
 }
@@ -109,13 +109,14 @@ static size_t border(const char *s, size_t n, double share)
 static enum err build_vocabulary(struct corpus_examples *c, const struct recipe *r, const char *s, size_t len, struct error *e)
 {
 	struct vocabulary_builder *b = NULL;
-	enum err rc = vocabulary_builder_new(r->unit, &b, e);
+	struct error detail;
+	enum err rc = vocabulary_builder_new(r->unit, &b, &detail);
 	if (!rc)
-		rc = vocabulary_builder_add(b, s, len, e);
+		rc = vocabulary_builder_add(b, s, len, &detail);
 	if (!rc)
-		rc = vocabulary_builder_end(b, r->max_vocabulary, r->min_count, &c->source, e);
+		rc = vocabulary_builder_end(b, r->max_vocabulary, r->min_count, &c->source, &detail);
 	vocabulary_builder_free(b);
-	return rc;
+	return rc ? fail(e, rc, "/dataset", "%s", detail.what) : ERR_OK;
 }
 
 /* Append the tokens of a share. */

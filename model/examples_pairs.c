@@ -109,15 +109,16 @@ static enum err build_vocabulary(const struct rows *k, int column, size_t n, enu
                                  struct vocabulary **out, struct error *e)
 {
 	struct vocabulary_builder *b = NULL;
-	enum err rc = vocabulary_builder_new(unit, &b, e);
+	struct error detail;
+	enum err rc = vocabulary_builder_new(unit, &b, &detail);
 	for (size_t i = 0; !rc && i < n; i++) {
 		const char *s = frame_text(k->f, column, k->row[i]);
-		rc = vocabulary_builder_add(b, s, strlen(s), e);
+		rc = vocabulary_builder_add(b, s, strlen(s), &detail);
 	}
 	if (!rc)
-		rc = vocabulary_builder_end(b, r->max_vocabulary, r->min_count, out, e);
+		rc = vocabulary_builder_end(b, r->max_vocabulary, r->min_count, out, &detail);
 	vocabulary_builder_free(b);
-	return rc;
+	return rc ? fail(e, rc, "/dataset", "%s", detail.what) : ERR_OK;
 }
 
 static enum err build_vocabularies(struct pair_examples *p, const struct recipe *r, const struct rows *k, struct error *e)

@@ -101,9 +101,9 @@ static const struct manual manuals[] = {
 	{ "serve", COMMAND_SERVE, "", "Serve forecasts over HTTP.", 0, 0 },
 	{ "train", COMMAND_TRAIN, "SERIES.csv", "Upload a series and train a model on it, without a server.", 1, 1 },
 	{ "predict", COMMAND_PREDICT, "NAME SERIES.csv", "Forecast from the end of a series with a stored model.", 2, 2 },
-	{ "quantise", COMMAND_QUANTISE, "NAME SERIES.csv", "Print what serve --int8 saves and costs a stored model on the end of a series.", 2, 2 },
+	{ "quantise", COMMAND_QUANTISE, "NAME [SERIES.csv]", "Print what serve --int8 saves and costs a model, and its forecasts of a series.", 1, 2 },
 	{ "check", COMMAND_CHECK, "", "Check the database's integrity and the machine's kernels.", 0, 0 },
-	{ "convert", COMMAND_CONVERT, "FROM.safetensors TO.safetensors", "Rewrite weights of PyTorch or Keras as a gatecast model.", 2, 2 },
+	{ "convert", COMMAND_CONVERT, "FROM TO", "Rewrite weights of PyTorch or Keras as a gatecast model, .safetensors or .onnx.", 2, 2 },
 	{ "key", COMMAND_KEY, "add|list|revoke [ID]", "Manage API keys. Stop the server before adding or revoking.", 1, 2 },
 	{ "health", COMMAND_HEALTH, "", "Ask a running server's admin listener whether it is ready.", 0, 0 },
 };

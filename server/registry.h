@@ -61,7 +61,8 @@ void registry_each(struct registry *g, void (*visit)(const struct model *m, void
 
 enum model_use model_use(const struct model *m);
 
-/** What a stored version holds, ready to answer; used by the registry and the command line. preset may be NULL. */
+/** What a stored version holds, ready to answer; used by the registry and the command line. o and
+ *  preset may be NULL. */
 enum err model_build(const struct model_version *v, const struct infer_options *o, struct trained *out, char preset[32],
                      struct error *e);
 /** The same of a version that has to forecast: ERR_INVALID when it does something else. */

@@ -9,7 +9,7 @@
 #include "storage/key_store.h"
 
 #define JSON "application/json"
-#define SAFETENSORS "application/x-safetensors"
+#define WEIGHTS "application/x-safetensors, application/onnx"
 #define TEXTS "text/csv, text/tab-separated-values, text/plain"
 #define PROBE (ROUTE_ADMIN | ROUTE_OPEN)
 
@@ -38,7 +38,7 @@ const struct route routes[] = {
 
 	{ "GET", "/v1/models", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, list_models, NULL, NULL, NULL },
 	{ "GET", "/v1/models/{}", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_model, NULL, NULL, NULL },
-	{ "PUT", "/v1/models/{}", KEY_TRAIN, LANE_WRITE, BODY_UPLOAD, SAFETENSORS, 0, put_model, weights_open, weights_push, weights_free },
+	{ "PUT", "/v1/models/{}", KEY_TRAIN, LANE_WRITE, BODY_UPLOAD, WEIGHTS, 0, put_model, weights_open, weights_push, weights_free },
 	{ "GET", "/v1/models/{}/versions/{}/export", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_export, NULL, NULL, NULL },
 	{ "GET", "/v1/models/{}/versions/{}", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_version, NULL, NULL, NULL },
 	{ "GET", "/v1/models/{}/metadata", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_predict_metadata, NULL, NULL, NULL },

@@ -182,8 +182,8 @@ void attend_states(const struct group *g, const struct infer_model *m, int r, co
 
 	m->kernels->attend(&(struct attend){
 		.T = g->row[r].T, .attention = m->attention, .hidden = m->width, .query = query,
-		.keys = net_additive(&m->spec) ? g->keys + r * g->key_stride : states, .key_stride = (size_t)m->attention,
-		.v = m->v, .scale = m->dot_scale,
+		.keys = net_additive(&m->spec) ? g->keys + r * g->key_stride : states,
+		.key_stride = (size_t)m->attention, .v = m->v, .scale = m->dot_scale,
 		.states = states, .state_stride = (size_t)m->width, .weights = g->weights, .context = context,
 	});
 }

@@ -2,8 +2,8 @@
  *
  *     numbers     as they are
  *     tokens      each number becomes its vector: embedding.weight
- *     segments    a channel less its last value, cut from its end; each segment through a linear and relu. What the first
- *                 one lacks is zeros:
+ *     segments    a channel less its last value, cut from its end; each segment through a linear and relu.
+ *                 What the first one lacks is zeros:
  *
  *                     0 0 0 x x x | x x x x x x | x x x x x x        T = 15, segment = 6, the encoder takes 3 steps */
 #include <assert.h>

@@ -46,8 +46,10 @@ struct group {
 	float *keys;         size_t key_stride;         /* [row][T][attention], additive score */
 	float *query;                                   /* [row][attention], additive score */
 	float *input;        size_t input_stride;       /* [row][what a decoder's cell reads] */
-	float *h[2];                                    /* [GROUP_OUTPUTS][width] a decoder's, steps take turns; a head's: [0] */
-	float *summary;                                 /* [row][width] reconstruct: what the cell reads; segment: the c it begins with */
+	float *h[2];                                    /* [GROUP_OUTPUTS][width] a decoder's, steps take turns; or a
+	                                                 * head's: [0] */
+	float *summary;                                 /* [row][width] reconstruct: what the cell reads; segment: the c
+	                                                 * that it begins with */
 	float *y;                                       /* [GROUP_OUTPUTS][outputs] */
 	float *weights;                                 /* [T] of one row */
 	/* cells */
@@ -71,7 +73,8 @@ static inline int encoder_steps(const struct infer_model *m, int T)
 	return m->spec.decoder == DECODER_SEGMENT ? (T + m->spec.segment - 1) / m->spec.segment : T;
 }
 
-/** Lay out the arrays of a group whose longest sequence has T steps; returns the floats they take. block NULL: only that. */
+/** Lay out the arrays of a group whose longest sequence has T steps; returns the floats they take.
+ *  block NULL: only that. */
 size_t group_layout(struct group *g, const struct infer_model *m, int T, float *block);
 
 /** Lay the group out in the workspace and carry its rows through front and encoder. */
@@ -101,7 +104,7 @@ void front_load(const struct group *g, const struct infer_model *m);
 /** x through the encoder and the batch norm behind it. */
 void encode(const struct group *g, const struct infer_model *m);
 
-/** Each row's final states into h [row][width]: of a direction those of its last step, as they stand behind the norm. */
+/** Each row's final states into h [row][width]: a direction's are of its last step, and stand behind the norm. */
 void final_states(const struct group *g, const struct infer_model *m, float *h);
 /** The mean over each row's steps. */
 void mean_states(const struct group *g, const struct infer_model *m, float *h);
@@ -112,7 +115,8 @@ void attend_states(const struct group *g, const struct infer_model *m, int r, co
 
 /** The group's answers into its sequences. */
 void decode(struct group *g, const struct infer_model *m);
-/** A step of the first rows' cell over x, and its output: from h[step % 2] to h[(step + 1) % 2] and y; c in place. */
+/** A step of the first rows' cell over x, and its output: from h[step % 2] to h[(step + 1) % 2] and y;
+ *  c in place. */
 void decoder_step(const struct group *g, const struct infer_model *m, const struct cell *cell, int rows, const float *x,
                   size_t x_stride, int step);
 /** y of the first rows into their answers, from number `at` on. */

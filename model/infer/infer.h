@@ -20,11 +20,12 @@ struct infer_ws;      /* one thread's workspace; fits every model it was sized f
 struct infer_sequence {
 	const float *x;      /* [T][inputs] standardised; with a vocabulary tokens' numbers, each below it */
 	int T;               /* 1 … */
-	float *y;            /* [net_steps(T)][net_outputs()] written; classes' scores are not normalised. NULL with the token
-	                      * decoder: only the final states are wanted */
-	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention; the pool's are every step's */
-	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each layer's c. Not used
-	 * with the segment decoder, whose channels have a state each. */
+	float *y;            /* [net_steps(T)][net_outputs()] written; classes' scores are not normalised. NULL with the
+	                      * token decoder: only the final states are wanted */
+	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention; the pool's are
+	                      * every step's */
+	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each
+	 * layer's c. Not used with the segment decoder, whose channels have a state each. */
 	const float *start;  /* NULL: zeros */
 	float *final;        /* written, or NULL; may be start itself; as they stand before the batch norm */
 };
@@ -52,7 +53,8 @@ void infer_run(const struct infer_model *m, struct infer_ws *w, const struct inf
 
 /* What the attention decoder says with classes. */
 struct infer_answer {
-	int n;               /* 0 … max_steps: the classes before the first NET_BOUNDARY, which may be lacking when max_steps end it */
+	int n;               /* 0 … max_steps: the classes before the first NET_BOUNDARY, which is lacking where
+	                      * max_steps ended it */
 	int32_t *token;      /* [max_steps] written; NET_BOUNDARY from the n-th on */
 	float *attention;    /* [max_steps][T] written, zeros behind the boundary's step; or NULL in all answers */
 	double log_probability;   /* of all of it, the boundary too */

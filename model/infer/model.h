@@ -23,7 +23,7 @@ struct infer_model {
 	float dot_scale;                 /* dot score: ATTEND_SCALE_DOT over the root of the width */
 	struct cell cell;                /* of the decoders attention and reconstruct */
 	float *classes;                  /* attention decoder: [classes][embedding], or NULL */
-	float *positions, *channels;     /* segment decoder: [horizon / segment][hid / 2], [inputs][hid - hid / 2]; or NULL */
+	float *positions, *channels;     /* segment decoder: [horizon / segment][hid / 2], [inputs][hid - hid / 2] */
 	struct pack output;              /* net_head_rows() of them */
 	float *block;                    /* what all of them point into */
 	size_t floats;

@@ -19,7 +19,8 @@ static void read_codes(const struct group *g, const struct infer_model *m, int s
 /* Output row [step of the segment][level] of y into the sequence's [horizon][channel][level]. */
 static void answer_segment(const struct group *g, const struct infer_model *m, int segment)
 {
-	const size_t channels = (size_t)m->spec.inputs, levels = (size_t)m->spec.levels, steps = (size_t)m->spec.segment;
+	const size_t channels = (size_t)m->spec.inputs, levels = (size_t)m->spec.levels;
+	const size_t steps = (size_t)m->spec.segment;
 
 	for (int r = 0; r < g->rows; r++) {
 		const struct infer_sequence *seq = g->row[r].seq;

@@ -9,7 +9,8 @@
 
 struct attention attention_at(const struct net_spec *s, const struct tensor_table *t)
 {
-	struct attention a = { .score = net_additive(s) ? SCORE_ADDITIVE : SCORE_DOT, .key = net_width(s), .query = net_width(s) };
+	struct attention a = { .score = net_additive(s) ? SCORE_ADDITIVE : SCORE_DOT, .key = net_width(s),
+	                       .query = net_width(s) };
 	if (a.score == SCORE_ADDITIVE) {
 		a.query = s->attention;
 		if (s->decoder == DECODER_ATTENTION)

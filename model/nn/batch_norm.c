@@ -119,7 +119,8 @@ void batch_norm_forward(const struct batch_norm *l, const real *params, int rows
 	for (int j = 0; j < l->n; j++)
 		tape->inverse[j] = 1 / REAL(sqrt)(var[j] + (real)EPS);
 	for (int i = 0; i < rows; i++)
-		scale(l->n, tape->inverse, params + l->w, params + l->b, tape->normal + row_at(l, i), tape->y + row_at(l, i));
+		scale(l->n, tape->inverse, params + l->w, params + l->b, tape->normal + row_at(l, i),
+		      tape->y + row_at(l, i));
 }
 
 const real *batch_norm_outputs(const struct batch_norm *l, const real *x, const struct batch_norm_tape *tape)

@@ -123,8 +123,9 @@ void decoder_backward(const struct decoder *d, const real *params, const struct 
 		reconstruct_backward(&d->reconstruct, params, p, dy, &tape->reconstruct, dparams, dfrom->final);
 		break;
 	case DECODER_SEGMENT:
-		segment_decoder_backward(&d->segment, params, p->B, dy, dropout_in_force(d->segment.dropout, in->dropout) != NULL,
-		                         &tape->segment, dparams, dfrom->final, dfrom->base);
+		segment_decoder_backward(&d->segment, params, p->B, dy,
+		                         dropout_in_force(d->segment.dropout, in->dropout) != NULL, &tape->segment,
+		                         dparams, dfrom->final, dfrom->base);
 		break;
 	}
 	pooling_backward(&d->pooling, params, from, &tape->pooling, dparams, dfrom);

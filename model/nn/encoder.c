@@ -8,7 +8,8 @@
 
 void encoder_at(const struct net_spec *s, const struct tensor_table *t, struct encoder *e)
 {
-	*e = (struct encoder){ .type = s->encoder, .in = net_encoder_inputs(s), .width = net_width(s), .dropout = s->dropout };
+	*e = (struct encoder){ .type = s->encoder, .in = net_encoder_inputs(s), .width = net_width(s),
+	                       .dropout = s->dropout };
 	if (e->type == ENCODER_TRANSFORMER)
 		transformer_at(s, t, &e->transformer);
 	else
@@ -68,7 +69,8 @@ void encoder_final_backward(const struct encoder *e, const struct packing *p, co
 	int hid = e->width / directions(e);
 	for (int b = 0; b < p->B; b++)
 		for (int d = 0; d < directions(e); d++)
-			vector_add_scaled(hid, 1, dh + (size_t)b * (size_t)e->width + d * hid, doutputs + final_at(e, p, d, b));
+			vector_add_scaled(hid, 1, dh + (size_t)b * (size_t)e->width + d * hid,
+			                  doutputs + final_at(e, p, d, b));
 }
 
 void encoder_states(const struct encoder *e, const struct packing *p, const struct encoder_tape *tape,

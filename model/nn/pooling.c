@@ -61,9 +61,10 @@ static void attend_backward(const struct attention *a, const real *params, const
                             struct pooling_tape *tape, real *dparams, real *doutputs)
 {
 	attention_clear(a, from->packing, &tape->attention);
-	attention_backward(a, params, from->packing, 0, from->outputs, tape->dsummary, a->key, &tape->attention, doutputs,
-	                   dparams, NULL);
-	attention_weights_backward(a, params, from->packing, 1, from->outputs, NULL, &tape->attention, doutputs, dparams);
+	attention_backward(a, params, from->packing, 0, from->outputs, tape->dsummary, a->key, &tape->attention,
+	                   doutputs, dparams, NULL);
+	attention_weights_backward(a, params, from->packing, 1, from->outputs, NULL, &tape->attention, doutputs,
+	                           dparams);
 }
 
 void pooling_forward(const struct pooling *p, const real *params, const struct encoded *from,

@@ -9,10 +9,11 @@ from gatecast import Daemon, command, csv_text, series
 
 OPTIONS = {
     "serve": """listen admin db threads workers max-body max-upload max-queued-jobs drain-delay log-level deadline
-                max-connections require-key queue-capacity model-cache header-timeout body-timeout response-timeout
+                max-connections require-key int8 queue-capacity model-cache header-timeout body-timeout response-timeout
                 train-threads checkpoint-interval""",
     "train": "db target features model preset horizon window epochs hidden seed train-threads log-level",
     "predict": "db version json",
+    "quantise": "db version",
     "check": "db",
     "key": "db name scopes",
     "health": "admin",
@@ -28,6 +29,7 @@ def trained(tmp_path_factory):
                                "--window", "12", "--hidden", "8", "--epochs", "2", "--db", "cli.db", cwd=folder)
     assert status == 0, err
     folder.joinpath("train.out").write_text(out + err)
+    (folder / "short.csv").write_text(csv_text(series()[:15]))
     return folder
 
 
@@ -76,6 +78,36 @@ def test_the_service_gives_the_same_forecast(trained, tmp_path):
         "columns": {"close": [r[1] for r in series()], "volume": [r[2] for r in series()]}}]}).expect(200).json
     daemon.stop()
     assert served["outputs"][0]["mean"] == said["outputs"][0]["mean"]
+
+
+def test_an_int8_service_forecasts_nearly_the_same(trained, tmp_path):
+    folder = copy_of(trained, tmp_path)
+    shutil.move(folder / "cli.db", folder / "gatecast.db")
+    said = json.loads(command("predict", "wave-3", "wave.csv", "--json", "--db", "gatecast.db", cwd=folder)[1])
+    daemon = Daemon(folder, "--int8")
+    served = daemon.post("/v1/forecast", {"model": "wave-3", "inputs": [{
+        "columns": {"close": [r[1] for r in series()], "volume": [r[2] for r in series()]}}]}).expect(200).json
+    daemon.stop()
+    mean, quantised = said["outputs"][0]["mean"], served["outputs"][0]["mean"]
+    assert quantised != mean
+    assert all(abs(a - b) <= 0.01 * abs(a) for a, b in zip(mean, quantised, strict=True))
+
+
+def test_quantise_compares_both(trained):
+    status, out, err = command("quantise", "wave-3", "wave.csv", "--db", "cli.db", cwd=trained)
+    assert status == 0, err
+    ratio = re.search(r"^bytes of the network +\d+ +\d+ +([\d.]+) %$", out, re.MULTILINE)
+    assert float(ratio[1]) < 100
+    forecast = re.search(r"^mean absolute error +([\d.e+-]+) +([\d.e+-]+) +([\d.+-]+) %$", out, re.MULTILINE)
+    assert abs(float(forecast[3])) <= 1
+    assert abs(100 * (float(forecast[2]) / float(forecast[1]) - 1) - float(forecast[3])) <= 0.01
+    assert len(re.findall(r"^us a sequence, (?:1|8|32) at a time +[\d.]+ +[\d.]+ +[\d.]+ x$", out, re.MULTILINE)) == 3
+
+
+def test_quantise_needs_no_series(trained):
+    status, out, err = command("quantise", "wave-3", "--db", "cli.db", cwd=trained)
+    assert status == 0, err
+    assert "outputs, and how far they move" in out and "absolute error" not in out
 
 
 def test_train_again_makes_a_version(trained, tmp_path):
@@ -180,6 +212,8 @@ FAILURES = {
     "train on no file": ["train", "none.csv", "--target", "close"],
     "train on no column": ["train", "wave.csv", "--target", "nothing"],
     "predict with no model": ["predict", "nobody", "wave.csv"],
+    "quantise with no model": ["quantise", "nobody", "--db", "cli.db"],
+    "quantise on too short a series": ["quantise", "wave-3", "short.csv", "--db", "cli.db"],
     "listen on a strange address": ["serve", "--listen", "203.0.113.1:0", "--admin", "127.0.0.1:0"],
     "database in no folder": ["check", "--db", "/nowhere/x.db"],
     "health of nobody": ["health", "--admin", "127.0.0.1:1"],

@@ -196,6 +196,7 @@ def test_a_client_that_leaves_ends_its_text(server):
 
 def test_a_deadline_ends_a_stream_with_an_error(server):
     texts.publish(server, "late", "generate", hidden=400)
+    server.get("/v2/models/late/ready").expect(200)   # loads it, so that the time goes into its text
     body = {"model": "late", "max_tokens": 10000, "stream": True, "parameters": {"timeout_ms": 100}}
     last, problem = events(server.post("/v1/generate", body).expect(200).body)[-1]
     assert last == "error" and problem["code"] == "timeout"

@@ -3,10 +3,12 @@ import random
 
 import pytest
 
+import texts
 import weights
 from gatecast import command
 
 SAFETENSORS = {"Content-Type": "application/x-safetensors"}
+ONNX = {"Content-Type": "application/onnx"}
 T, INPUTS, HIDDEN, HORIZON = 7, 3, 5, 4
 
 COMPOSITIONS = [(cell, layers, bidirectional, decoder)
@@ -18,9 +20,9 @@ def put(server, model, data, query=""):
     return server.put(f"/v1/models/{model}{query}", data, headers=SAFETENSORS)
 
 
-def export(server, model, version=1):
-    answer = server.get(f"/v1/models/{model}/versions/{version}/export?format=safetensors").expect(200)
-    assert answer.headers["content-type"] == "application/x-safetensors"
+def export(server, model, version=1, kind="safetensors"):
+    answer = server.get(f"/v1/models/{model}/versions/{version}/export?format={kind}").expect(200)
+    assert answer.headers["content-type"] == {"safetensors": SAFETENSORS, "onnx": ONNX}[kind]["Content-Type"]
     return answer.body
 
 
@@ -138,6 +140,8 @@ def test_what_was_never_calibrated_has_no_quantiles_and_no_skill(server):
 
 REFUSED = {
     "not the type": ({"Content-Type": "application/json"}, b"{}", "", 415, "Content-Type", ""),
+    "no graph": (ONNX, b"\x00" * 4, "", 400, "file", "no ONNX file"),
+    "a graph of nothing": (ONNX, b"\x3a\x00\x42\x02\x10\x11", "", 422, "input", "0 inputs"),
     "no file": (SAFETENSORS, b"\x00" * 4, "", 400, "header", "too few"),
     "a header that is too long": (SAFETENSORS, b"\xff" * 16, "", 413, "header", "limit"),
     "no network": (SAFETENSORS, weights.write({"fc.weight": ((1, 1), [1.0])}), "", 422, "weight_hh_l0", "no recurrent network"),
@@ -158,8 +162,24 @@ def test_refused_with_the_place(server, case):
     server.get("/v1/models/refused").expect(404)
 
 
+def test_a_trained_model_moves_as_onnx_too(server):
+    file = export(server, "wave-3", kind="onnx")
+    copy = server.put("/v1/models/wave-onnx", file, headers=ONNX).expect(201).json
+    assert copy["sha256"] == server.get("/v1/models/wave-3/versions/1").expect(200).json["sha256"]
+    assert export(server, "wave-onnx", kind="onnx") == file
+    assert export(server, "wave-onnx") == export(server, "wave-3")
+
+
+@pytest.mark.parametrize("task", ["generate", "classify", "translate"])
+def test_a_model_of_texts_moves_as_onnx_with_its_vocabulary(server, task):
+    texts.publish(server, task, task)
+    file = export(server, task, kind="onnx")
+    server.put(f"/v1/models/{task}-copy", file, headers=ONNX).expect(201)
+    assert export(server, f"{task}-copy") == export(server, task)
+
+
 def test_other_formats_are_not_exported(server):
-    server.get("/v1/models/wave-3/versions/1/export?format=onnx").expect(422)
+    server.get("/v1/models/wave-3/versions/1/export?format=h5").expect(422)
     server.get("/v1/models/wave-3/versions/9/export").expect(404)
 
 
@@ -172,6 +192,9 @@ def test_convert(server, tmp_path):
     put(server, "direct", theirs.read_bytes(), f"?window={T}&columns=a,b,c").expect(201)
     put(server, "converted", ours.read_bytes()).expect(201)
     assert export(server, "direct") == export(server, "converted") == ours.read_bytes()
-    assert command("convert", ours, tmp_path / "x.onnx")[0] == 1
+    graph, back = tmp_path / "graph.onnx", tmp_path / "back.safetensors"
+    assert command("convert", ours, graph)[0] == 0 and command("convert", graph, back)[0] == 0
+    assert back.read_bytes() == ours.read_bytes()
+    assert command("convert", ours, tmp_path / "x.h5")[0] == 1
     assert command("convert", tmp_path / "none.safetensors", tmp_path / "y.safetensors")[0] == 1
     assert command("convert", theirs)[0] == 2

@@ -47,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(metadata);
 	cancel_body_parse(s, size, &discard, &e);
 	label_body_parse(s, size, &version, &e);
-	document_parse(s, size, &d, &e);
+	if (document_parse(s, size, &d, &e) == ERR_OK)
+		document_fini(&d);
 	return 0;
 }

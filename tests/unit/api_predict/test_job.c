@@ -629,6 +629,70 @@ START_TEST(test_evaluation)
 }
 END_TEST
 
+/* What each task has, and what it is compared with; and in a few words. */
+static const struct {
+	struct evaluation v;
+	const char *test[6], *baseline, *says;
+} text_evaluations[] = {
+	{ { .task = TASK_GENERATE, .verdict = VERDICT_BETTER, .text = { 1.5, 0.5, NAN, NAN }, .text_baseline = { 2.5, 0.25, NAN, NAN },
+	    .text_skill = 0.4, .tokens = 1000 }, { "accuracy", "nats", "perplexity" }, "bigram", "nats 1.5 (bigram 2.5), better" },
+	{ { .task = TASK_CLASSIFY, .verdict = VERDICT_NO_BETTER, .text = { NAN, 0.75, 0.7, NAN }, .text_baseline = { NAN, 0.5, 0.3, NAN },
+	    .text_skill = 0.5, .texts = 10 }, { "accuracy", "macro_f1" }, "majority", "accuracy 0.75 (majority 0.5), no better" },
+	{ { .task = TASK_TRANSLATE, .verdict = VERDICT_WORSE, .text = { NAN, 0.9, NAN, 0.25 }, .text_baseline = { NAN, 0.95, NAN, 0.5 },
+	    .text_skill = -0.5, .texts = 10 }, { "accuracy", "exact" }, "copy", "exact 0.25 (copy 0.5), worse" },
+};
+
+START_TEST(test_text_evaluation)
+{
+	const struct evaluation *v = &text_evaluations[_i].v;
+	const char *names[] = { "test", text_evaluations[_i].baseline, "skill", "texts", "tokens", "task", "verdict", "p_value" };
+	struct strbuf out;
+	size_t n = 0;
+	strbuf_init(&out, 1 << 20);
+	evaluation_render(v, &out);
+	char *text = strdup(out.s);
+	json_t *t = read_back(&out);
+	check_members(t, names, COUNT(names));
+	while (text_evaluations[_i].test[n])
+		n++;
+	check_members(json_object_get(t, "test"), text_evaluations[_i].test, n);
+	ck_assert(json_number_value(json_object_get(t, "skill")) == v->text_skill);
+	ck_assert_uint_eq(json_object_size(json_object_get(t, text_evaluations[_i].baseline)), n + 1);
+	ck_assert_str_eq(json_string_value(json_object_get(t, "task")), task_names[v->task]);
+	json_decref(t);
+	evaluation_summary(text, &out);
+	ck_assert_str_eq(out.s, text_evaluations[_i].says);
+	free(text);
+	strbuf_fini(&out);
+}
+END_TEST
+
+START_TEST(test_reconstruction)
+{
+	static const char *const names[] = { "test", "mean", "skill", "verdict", "p_value", "coverage", "origins", "season", "shrinkage",
+		"task" };
+	struct scores step = { 1, 1, 1, 1 };
+	struct evaluation v = { .task = TASK_RECONSTRUCT, .horizon = 1, .targets = 1, .model = { 0.5, 0.6, 0.7, 0.8 },
+		.baseline[BASELINE_MEAN] = { 2, 3, 4, 5 }, .skill[BASELINE_MEAN] = 0.75, .per_step = &step };
+	struct strbuf out;
+	v.baseline_step[BASELINE_MEAN] = &step;
+	strbuf_init(&out, 1 << 20);
+	evaluation_render(&v, &out);
+	char *text = strdup(out.s);
+	json_t *t = read_back(&out);
+	check_members(t, names, COUNT(names));
+	ck_assert(json_number_value(json_object_get(t, "skill")) == 0.75);
+	json_decref(t);
+	evaluation_summary(text, &out);
+	ck_assert_str_eq(out.s, "mae 0.5 (mean 2), better");
+	strbuf_reset(&out);
+	evaluation_summary("nothing", &out);
+	ck_assert_uint_eq(out.len, 0);
+	free(text);
+	strbuf_fini(&out);
+}
+END_TEST
+
 START_TEST(test_answers)
 {
 	static const char *const job[] = { "id", "object", "status", "model", "version", "dataset", "created_at", "started_at",
@@ -685,6 +749,8 @@ Suite *job_suite(void)
 	tcase_add_test(t, test_small_bodies);
 	tcase_add_test(t, test_progress);
 	tcase_add_test(t, test_evaluation);
+	tcase_add_loop_test(t, test_text_evaluation, 0, (int)COUNT(text_evaluations));
+	tcase_add_test(t, test_reconstruction);
 	tcase_add_test(t, test_answers);
 	suite_add_tcase(s, t);
 	return s;

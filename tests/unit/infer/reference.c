@@ -334,7 +334,8 @@ static void reference_decode(const struct test_network *n, struct encoded *from,
 		break;
 	case DECODER_TOKEN:
 		for (int t = 0; t < from->T; t++)
-			reference_head(n, from->states + (size_t)t * from->width, to->y + (size_t)t * net_outputs(&n->spec));
+			reference_head(n, from->states + (size_t)t * from->width,
+			               to->y + (size_t)t * net_outputs(&n->spec));
 		break;
 	default:
 		reference_head(n, from->h, to->y);
@@ -367,8 +368,9 @@ static void reference_segments(const struct test_network *n, const struct infer_
 			                     seq->x[(seq->T - 1) * s->inputs + channel];
 		}
 		for (int u = 0; u < s->hidden; u++)
-			x[step * s->hidden + u] = fmax(0, reference_affine(test_tensor(n, "segment.weight"),
-			                                                   test_tensor(n, "segment.bias"), u, size, cut));
+			x[step * s->hidden + u] =
+				fmax(0, reference_affine(test_tensor(n, "segment.weight"),
+			                                 test_tensor(n, "segment.bias"), u, size, cut));
 	}
 	free(cut);
 }
@@ -379,6 +381,8 @@ static void reference_channel(const struct test_network *n, const struct infer_s
 	const struct net_spec *s = &n->spec;
 	const int hid = s->hidden, half = hid / 2, rows = net_head_rows(s);
 	const int steps = (seq->T + s->segment - 1) / s->segment;
+	const float *position = test_tensor(n, "decoder.position.weight");
+	const float *code_of_channel = test_tensor(n, "decoder.channel.weight") + channel * (hid - half);
 	const struct reference_cell cell = reference_cell_of(n, net_encoder_cell(s), "encoder", "_l0", hid, hid);
 	double *x = must_alloc((size_t)(steps + 3) * hid * sizeof *x), *out = must_alloc((size_t)rows * sizeof *out);
 	double *c = x + (size_t)steps * hid, *next = c + hid, *code = next + hid;
@@ -388,8 +392,7 @@ static void reference_channel(const struct test_network *n, const struct infer_s
 	for (int j = 0; j < s->horizon / s->segment; j++) {
 		memcpy(c, from.c, (size_t)hid * sizeof *c);
 		for (int u = 0; u < hid; u++)
-			code[u] = u < half ? test_tensor(n, "decoder.position.weight")[j * half + u]
-			                   : test_tensor(n, "decoder.channel.weight")[channel * (hid - half) + u - half];
+			code[u] = u < half ? position[j * half + u] : code_of_channel[u - half];
 		reference_step(&cell, code, from.h, c, next);
 		reference_head(n, next, out);
 		for (int o = 0; o < rows; o++) {

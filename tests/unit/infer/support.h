@@ -61,7 +61,7 @@ void reference_transformer(const struct test_network *n, int T, const double *x,
 /* Arrays as those of struct infer_sequence. */
 struct reference_answer {
 	double *y, *attention, *final;
-	const int32_t *said;   /* of an attention decoder with classes: what it said at each step; NULL: the likeliest */
+	const int32_t *said;   /* of an attention decoder with classes: what it said by step; NULL: the likeliest */
 };
 /* The whole network over one sequence. */
 void reference_network(const struct test_network *n, const struct infer_sequence *seq, struct reference_answer *to);

@@ -8,7 +8,7 @@
 
 #define MAX_T   40
 #define MAX_B   12
-#define SPECS   1200
+#define SPECS   900
 #define PARTS   6       /* of the drawn specs, each a test */
 
 static int by_falling_length(const void *a, const void *b)
@@ -83,7 +83,8 @@ static void training_run(struct training *t, const struct test_network *n, bool 
 }
 
 /* 1e-5 relative, 1e-6 absolute of a step's greatest number. Four times that for a plain RNN, whose weights drawn here
- * let a rounding grow from step to step, and for a layer norm of few units, which divides by what may be almost nothing. */
+ * let a rounding grow from step to step, and for a layer norm of few units, which divides by what may be almost
+ * nothing. */
 static float tolerance(const struct net_spec *s, float want, float scale)
 {
 	const bool looser = s->encoder == ENCODER_RNN || (s->encoder == ENCODER_TRANSFORMER && s->hidden < 8);

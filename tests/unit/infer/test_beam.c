@@ -121,7 +121,8 @@ START_TEST(greedy_is_the_chain_of_infer_run)
 			} while (said != NET_BOUNDARY && step < MAX_STEPS);
 			ck_assert_int_eq(length_of(&a.answer[0], MAX_STEPS), step);
 			ck_assert(fabs(a.answer[0].log_probability - log_probability) <= 1e-6);
-			ck_assert_int_eq(memcmp(a.attention[0], seq->attention, (size_t)step * seq->T * sizeof(float)), 0);
+			ck_assert_int_eq(memcmp(a.attention[0], seq->attention, (size_t)step * seq->T * sizeof(float)),
+			                 0);
 			for (int rest = step; rest < MAX_STEPS; rest++)
 				ck_assert_int_eq(a.token[0][rest], NET_BOUNDARY);
 			for (int at = step * seq->T; at < MAX_STEPS * seq->T; at++)
@@ -164,7 +165,8 @@ START_TEST(a_wide_beam_finds_everything)
 			sum += exp(a.answer[k].log_probability);
 			ck_assert(k == 0 || a.answer[k].log_probability <= a.answer[k - 1].log_probability);
 			for (int other = 0; other < k; other++)
-				ck_assert_int_ne(memcmp(a.token[k], a.token[other], cases[i].max_steps * sizeof(int32_t)), 0);
+				ck_assert_int_ne(memcmp(a.token[k], a.token[other],
+				                        cases[i].max_steps * sizeof(int32_t)), 0);
 		}
 		ck_assert(fabs(sum - 1) <= 1e-5);
 		sequences_fini(&q);

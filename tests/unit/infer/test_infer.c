@@ -119,8 +119,8 @@ static const struct net_spec bit_specs[] = {
 	{ .inputs = 1, .vocabulary = 50, .embedding = 20, .encoder = ENCODER_GRU, .hidden = 36, .layers = 2,
 	  .bidirectional = true, .bias = true, .reset_after = true, .batch_norm = true, .score = SCORE_DOT,
 	  .decoder_input = DECODER_CONTEXT_PREVIOUS, .classes = 37, .targets = 1, .levels = 1, .horizon = 5 },
-	{ .inputs = 1, .vocabulary = 30, .embedding = 11, .encoder = ENCODER_LSTM, .hidden = 40, .layers = 2, .bias = true,
-	  .decoder = DECODER_TOKEN, .classes = 30, .targets = 1, .levels = 1, .horizon = 1 },
+	{ .inputs = 1, .vocabulary = 30, .embedding = 11, .encoder = ENCODER_LSTM, .hidden = 40, .layers = 2,
+	  .bias = true, .decoder = DECODER_TOKEN, .classes = 30, .targets = 1, .levels = 1, .horizon = 1 },
 	{ .inputs = 4, .encoder = ENCODER_GRU, .hidden = 40, .layers = 1, .reverse = true, .bias = true,
 	  .decoder = DECODER_POOL, .attention = 20, .targets = 2, .levels = 3, .horizon = 4 },
 	{ .inputs = 5, .encoder = ENCODER_LSTM, .hidden = 18, .layers = 1, .bidirectional = true, .bias = true,
@@ -143,7 +143,7 @@ START_TEST(company_does_not_change_a_bit)
 	test_network_init(&n, s, &r);
 	struct infer_model *m = test_model(&n, level);
 	struct infer_ws *w = test_workspace(m, MAX_ROWS, MAX_T);
-	sequences_init(&alone, s, 1000, MAX_T, &r);
+	sequences_init(&alone, s, 500, MAX_T, &r);
 	sequences_again(&mixed, &alone);
 	run_alone(m, w, &alone);
 	run_mixed(m, w, &mixed, &r);
@@ -169,7 +169,7 @@ START_TEST(both_fused_levels_give_the_same_bits)
 	struct infer_model *narrow_model = test_model(&n, kernels_find("avx2")), *wide_model = test_model(&n, level);
 	struct infer_ws *w = test_workspace(wide_model, MAX_ROWS, MAX_T);
 	ck_assert_int_eq(infer_ws_reserve(w, narrow_model, MAX_T, NULL), ERR_OK);
-	sequences_init(&narrow, s, 500, MAX_T, &r);
+	sequences_init(&narrow, s, 300, MAX_T, &r);
 	sequences_again(&wide, &narrow);
 	run_mixed(narrow_model, w, &narrow, &r);
 	run_mixed(wide_model, w, &wide, &r);
@@ -274,6 +274,54 @@ START_TEST(attention_and_states_are_optional)
 }
 END_TEST
 
+/* A text in pieces, each of which begins where the one before ended, in the same array: the bits of the text at once.
+ * A first piece may be read for its states alone. */
+START_TEST(pieces_are_the_whole)
+{
+	static const struct { enum encoder_type encoder; int layers; bool batch_norm; } cases[] = {
+		{ ENCODER_GRU, 1, false }, { ENCODER_LSTM, 3, true }, { ENCODER_RNN, 2, false }, { ENCODER_LSTM, 1, true },
+	};
+	const struct net_spec s = {
+		.inputs = 1, .vocabulary = 20, .embedding = 12, .encoder = cases[_i].encoder, .hidden = 25,
+		.layers = cases[_i].layers, .bias = true, .reset_after = true, .batch_norm = cases[_i].batch_norm,
+		.decoder = DECODER_TOKEN, .classes = 20, .targets = 1, .levels = 1, .horizon = 1,
+	};
+	struct test_network n;
+	struct sequences whole, pieces;
+	struct rng r;
+
+	rng_init(&r, 27, RNG_TEST, (uint32_t)_i);
+	test_network_init(&n, &s, &r);
+	struct infer_model *m = test_model(&n, level);
+	struct infer_ws *w = test_workspace(m, MAX_ROWS, MAX_T);
+	sequences_init(&whole, &s, 40, MAX_T, &r);
+	sequences_again(&pieces, &whole);
+	run_alone(m, w, &whole);
+	run_alone(m, w, &pieces);                /* fills final and the guards */
+	for (int i = 0; i < pieces.n; i++) {
+		struct infer_sequence *seq = &pieces.seq[i], piece = *seq;
+		for (int done = 0; done < seq->T; done += piece.T) {
+			piece.T = draw_int(&r, 1, seq->T - done);
+			piece.x = seq->x + done;
+			piece.y = seq->y + (size_t)done * s.classes;
+			memset(piece.y, 0, (size_t)piece.T * s.classes * sizeof *piece.y);
+			if (i % 4 == 0 && !done) {
+				memcpy(piece.y, whole.seq[i].y, (size_t)piece.T * s.classes * sizeof *piece.y);
+				piece.y = NULL;
+			}
+			infer_run(m, w, &piece, 1);
+			piece.start = piece.final;
+		}
+	}
+	check_same_bits(&whole, &pieces);
+	sequences_fini(&pieces);
+	sequences_fini(&whole);
+	infer_ws_free(w);
+	infer_model_free(m);
+	test_network_fini(&n);
+}
+END_TEST
+
 START_TEST(a_bad_spec_is_refused)
 {
 	struct net_spec s = bit_specs[0];
@@ -312,6 +360,7 @@ int main(int argc, char **argv)
 		tcase_add_loop_test(t, both_fused_levels_give_the_same_bits, 0, BIT_SPECS);
 	tcase_add_loop_test(t, nan_stays_in_its_row, 0, BIT_SPECS);
 	tcase_add_test(t, attention_and_states_are_optional);
+	tcase_add_loop_test(t, pieces_are_the_whole, 0, 4);
 	tcase_add_test(t, a_bad_spec_is_refused);
 	tcase_add_test(t, environment_chooses_the_level);
 	suite_add_tcase(s, t);

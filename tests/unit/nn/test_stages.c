@@ -8,15 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { T = 6, B = 4, MAX_WIDTH = 16 };
+enum { T = 6, B = 4 };
 
 static const int lengths[B] = { 6, 6, 4, 3 };
 
 static struct net_spec plain(enum encoder_type encoder)
 {
 	return (struct net_spec){ .encoder = encoder, .inputs = 3, .hidden = 5, .layers = 2, .bias = true,
-	                          .reset_after = true, .decoder = DECODER_TOKEN, .targets = 2, .levels = 1, .horizon = 1,
-	                          .heads = 1, .feedforward = 7 };
+	                          .reset_after = true, .decoder = DECODER_TOKEN, .targets = 2, .levels = 1,
+	                          .horizon = 1, .heads = 1, .feedforward = 7 };
+}
+
+static void free_all(int n, real *all[])
+{
+	for (int i = 0; i < n; i++)
+		free(all[i]);
 }
 
 static size_t weights_of(const struct net_spec *s)
@@ -154,9 +160,7 @@ START_TEST(embedding_is_a_table)
 		for (int k = 0; k < N; k++)
 			dwant[(int)x[i] * N + k] += dx[i * N + k];
 	check_close("dparams", weights_of(&tokens), dparams, dwant, TOLERANCE_SAME, TOLERANCE_SAME);
-	real *all[] = { params, x, vectors, y, want, dy, dparams, dwant, dx, dtokens };
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		free(all[i]);
+	free_all(10, (real *[]){ params, x, vectors, y, want, dy, dparams, dwant, dx, dtokens });
 }
 END_TEST
 
@@ -177,7 +181,8 @@ static void norm_by_hand(const double mean[2], const double var[2], real *y)
 {
 	for (int i = 0; i < 2 * NORM_ROWS; i++) {
 		int j = i % 2;
-		y[i] = (real)(norm_params[NORM_W + j] * (norm_x[i] - mean[j]) / sqrt(var[j] + 1e-5) + norm_params[NORM_B + j]);
+		double n = (norm_x[i] - mean[j]) / sqrt(var[j] + 1e-5);
+		y[i] = (real)(norm_params[NORM_W + j] * n + norm_params[NORM_B + j]);
 	}
 }
 
@@ -232,48 +237,54 @@ START_TEST(batch_norm_uses_the_running_statistics)
 }
 END_TEST
 
-/* In the network: with a key each column's mean and variance over the sequences' own steps are those of bias and
- * weight, and the gradient's places have what was measured. */
+/* Of column j over the sequences' own steps. */
+static void measure(const real *x, int width, int j, int *rows, double *mean, double *var)
+{
+	*rows = 0;
+	*mean = *var = 0;
+	for (int b = 0; b < B; b++)
+		*rows += lengths[b];
+	for (int b = 0; b < B; b++)
+		for (int t = 0; t < lengths[b]; t++)
+			*mean += x[at(t, b, width) + (size_t)j] / *rows;
+	for (int b = 0; b < B; b++)
+		for (int t = 0; t < lengths[b]; t++)
+			*var += pow(x[at(t, b, width) + (size_t)j] - *mean, 2) / *rows;
+}
+
+/* In the network, with a key: what was normalised has bias and weight as its mean and deviation, and is what stood
+ * before, moved and scaled. The gradient's places have what was measured. */
 START_TEST(batch_norm_sees_the_real_steps_alone)
 {
 	struct net_spec s = plain((enum encoder_type)_i), bare;
 	s.batch_norm = true;
 	bare = s;
 	bare.batch_norm = false;
-	int width = net_width(&s), rows = 0;
 	const struct dropout_key key = { .seed = 1, .key = 1 };
 	real *params = random_weights(&s), *x = random_reals(T * B * 3, 2), *dy = reals(T * B * 2);
 	real *dparams = reals(weights_of(&s));
 	const struct network_input in = { .T = T, .B = B, .lengths = lengths, .x = x, .dropout = &key };
 	real *before = encoded(&bare, params, &in), *after = encoded(&s, params, &in);
-	const real *w = params + tensor_of(&s, "norm.weight")->offset, *bias = params + tensor_of(&s, "norm.bias")->offset;
+	const size_t w = tensor_of(&s, "norm.weight")->offset, bias = tensor_of(&s, "norm.bias")->offset;
+	const size_t means = tensor_of(&s, "norm.running_mean")->offset, vars = tensor_of(&s, "norm.running_var")->offset;
+	int width = net_width(&s), rows;
 
 	backward(&s, params, &in, dy, dparams, NULL);
-	for (int b = 0; b < B; b++)
-		rows += lengths[b];
 	for (int j = 0; j < width; j++) {
-		double mean = 0, var = 0;
-		for (int b = 0; b < B; b++)
-			for (int t = 0; t < lengths[b]; t++)
-				mean += before[at(t, b, width) + (size_t)j] / rows;
-		for (int b = 0; b < B; b++)
-			for (int t = 0; t < lengths[b]; t++)
-				var += pow(before[at(t, b, width) + (size_t)j] - mean, 2) / rows;
-		for (int b = 0; b < B; b++)
+		double mean, var;
+		measure(before, width, j, &rows, &mean, &var);
+		for (int b = 0; b < B; b++) {
 			for (int t = 0; t < lengths[b]; t++) {
 				size_t i = at(t, b, width) + (size_t)j;
-				real want = (real)(w[j] * (before[i] - mean) / sqrt(var + 1e-5) + bias[j]);
-				check_close("outputs", 1, after + i, &want, 10 * TOLERANCE_SAME, 10 * TOLERANCE_SAME);
+				double n = (before[i] - mean) / sqrt(var + 1e-5);
+				double want = params[w + (size_t)j] * n + params[bias + (size_t)j];
+				ck_assert(fabs(after[i] - want) <= 10 * TOLERANCE_SAME * (1 + fabs(want)));
 			}
-		real measured[2] = { (real)mean, (real)(var * rows / (rows - 1)) };
-		check_close("mean", 1, dparams + tensor_of(&s, "norm.running_mean")->offset + j, measured, TOLERANCE_SAME,
-		            TOLERANCE_SAME);
-		check_close("var", 1, dparams + tensor_of(&s, "norm.running_var")->offset + j, measured + 1, TOLERANCE_SAME,
-		            TOLERANCE_SAME);
+		}
+		ck_assert(fabs(dparams[means + (size_t)j] - mean) <= TOLERANCE_SAME);
+		ck_assert(fabs(dparams[vars + (size_t)j] - var * rows / (rows - 1)) <= TOLERANCE_SAME);
 	}
-	real *all[] = { params, x, dy, dparams, before, after };
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		free(all[i]);
+	free_all(6, (real *[]){ params, x, dy, dparams, before, after });
 }
 END_TEST
 
@@ -316,26 +327,24 @@ START_TEST(pool_is_its_definition)
 	const struct network_input in = { .T = T, .B = B, .lengths = lengths, .x = x };
 	forward(&s, params, &in, &(struct network_output){ .y = y, .attention = attention });
 	real *h = encoded(&s, params, &in);
-	const real *w = params + tensor_of(&s, "output.weight")->offset, *bias = params + tensor_of(&s, "output.bias")->offset;
+	const real *w = params + tensor_of(&s, "output.weight")->offset;
+	const real *bias = params + tensor_of(&s, "output.bias")->offset;
 	for (int b = 0; b < B; b++) {
 		double a[T] = { 0 };
 		pool_weights(&s, params, h, b, a);
 		for (int row = 0; row < HORIZON * OUTPUTS; row++) {
 			double want = bias[row];
 			for (int t = 0; t < lengths[b]; t++)
-				for (int j = 0; j < width; j++)
-					want += a[t] * (double)w[row * width + j] * (double)h[at(t, b, width) + (size_t)j];
-			real expected = (real)want;
-			check_close("y", 1, y + (row / OUTPUTS * B + b) * OUTPUTS + row % OUTPUTS, &expected, TOLERANCE_SAME,
-			            TOLERANCE_SAME);
+				for (int k = 0; k < width; k++)
+					want += a[t] * (double)w[row * width + k] * (double)h[at(t, b, width) + (size_t)k];
+			double got = y[(row / OUTPUTS * B + b) * OUTPUTS + row % OUTPUTS];
+			ck_assert(fabs(got - want) <= TOLERANCE_SAME * (1 + fabs(want)));
 		}
 		for (int step = 0; step < HORIZON; step++)
 			for (int t = 0; t < T; t++)
 				ck_assert(fabs(attention[(step * B + b) * T + t] - a[t]) <= TOLERANCE_SAME);
 	}
-	real *all[] = { params, x, y, attention, h };
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		free(all[i]);
+	free_all(5, (real *[]){ params, x, y, attention, h });
 }
 END_TEST
 
@@ -378,9 +387,7 @@ START_TEST(pieces_are_the_whole)
 	run_piece(&s, params, x, s.reverse ? 0 : 2, s.reverse ? 2 : 4, between, last, pieces);
 	check_close("y", T * B * 2, pieces, whole, TOLERANCE_SAME, TOLERANCE_SAME);
 	check_close("states", state_numbers(&s), last, end, TOLERANCE_SAME, TOLERANCE_SAME);
-	real *all[] = { params, x, start, whole, pieces, end, between, last };
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		free(all[i]);
+	free_all(8, (real *[]){ params, x, start, whole, pieces, end, between, last });
 }
 END_TEST
 
@@ -397,13 +404,12 @@ START_TEST(final_states_are_the_last_outputs)
 	real *outputs = encoded(&s, params, &in);
 	const real *top = final + (s.layers - 1) * 2 * B * s.hidden;
 	for (int b = 0; b < B; b++) {
-		const real *forwards = outputs + at(lengths[b] - 1, b, width), *backwards = outputs + at(0, b, width) + s.hidden;
+		const real *forwards = outputs + at(lengths[b] - 1, b, width);
+		const real *backwards = outputs + at(0, b, width) + s.hidden;
 		ck_assert_mem_eq(top + b * s.hidden, forwards, (size_t)s.hidden * sizeof(real));
 		ck_assert_mem_eq(top + (B + b) * s.hidden, backwards, (size_t)s.hidden * sizeof(real));
 	}
-	real *all[] = { params, x, y, start, final, outputs };
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		free(all[i]);
+	free_all(6, (real *[]){ params, x, y, start, final, outputs });
 }
 END_TEST
 
@@ -417,43 +423,81 @@ static void reverse_steps(int n, const real *from, real *to)
 			memcpy(to + at(lengths[b] - 1 - t, b, n), from + at(t, b, n), (size_t)n * sizeof(real));
 }
 
+/* The same answer of two networks: one that reads x from the end, one that reads it reversed by hand. A token
+ * decoder's answers turn too. */
+struct turn {
+	struct net_spec backwards, forwards;
+	size_t n_y, n_state, n;
+	bool steps;                         /* the answer has those of the input */
+	real *params, *start, *x, *turned;
+	struct network_input in, in_turned;
+};
+
+static void turn_init(struct turn *r, enum encoder_type encoder, enum decoder_type decoder)
+{
+	*r = (struct turn){ .forwards = plain(encoder), .steps = decoder == DECODER_TOKEN };
+	r->forwards.decoder = decoder;
+	r->backwards = r->forwards;
+	r->backwards.reverse = true;
+	r->n_y = (size_t)(net_steps(&r->forwards, T) * B * 2);
+	r->n_state = state_numbers(&r->forwards);
+	r->n = weights_of(&r->forwards);
+	r->params = random_weights(&r->forwards);
+	r->start = random_reals(r->n_state, 3);
+	r->x = random_reals(T * B * 3, 2);
+	r->turned = reals(T * B * 3);
+	reverse_steps(3, r->x, r->turned);
+	r->in = (struct network_input){ .T = T, .B = B, .lengths = lengths, .x = r->x,
+	                                .start = state_of(&r->forwards, r->start) };
+	r->in_turned = r->in;
+	r->in_turned.x = r->turned;
+}
+
+static void turn_fini(struct turn *r)
+{
+	free_all(4, (real *[]){ r->params, r->start, r->x, r->turned });
+}
+
+/* The answer's steps turned, or as they are. To be freed. */
+static real *turned_answer(const struct turn *r, const real *y)
+{
+	real *turned = reals(r->n_y);
+	if (r->steps)
+		reverse_steps(2, y, turned);
+	else
+		memcpy(turned, y, r->n_y * sizeof(real));
+	return turned;
+}
+
 START_TEST(reverse_is_reversing_by_hand)
 {
-	struct net_spec forwards = plain((enum encoder_type)(_i / 2)), backwards;
-	forwards.decoder = _i % 2 ? DECODER_LAST : DECODER_TOKEN;
-	backwards = forwards;
-	backwards.reverse = true;
-	size_t n_y = (size_t)(net_steps(&forwards, T) * B * 2), n = weights_of(&forwards);
-	real *params = random_weights(&forwards), *x = random_reals(T * B * 3, 2), *turned = reals(T * B * 3);
-	real *start = random_reals(state_numbers(&forwards), 3), *dy = random_reals(n_y, 4), *dturned_y = reals(n_y);
-	real *y = reals(n_y), *got = reals(n_y), *want = reals(n_y);
-	real *final = reals(state_numbers(&forwards)), *end = reals(state_numbers(&forwards));
-	real *dparams = reals(n), *dwant = reals(n), *dx = reals(T * B * 3), *dturned = reals(T * B * 3);
-	reverse_steps(3, x, turned);
-	struct network_input in = { .T = T, .B = B, .lengths = lengths, .x = x, .start = state_of(&forwards, start) };
-	struct network_input in_turned = in;
-	in_turned.x = turned;
+	struct turn r;
+	turn_init(&r, (enum encoder_type)(_i / 2), _i % 2 ? DECODER_LAST : DECODER_TOKEN);
+	real *got = reals(r.n_y), *y = reals(r.n_y), *final = reals(r.n_state), *end = reals(r.n_state);
+	forward(&r.backwards, r.params, &r.in, &(struct network_output){ .y = got, .final = state_of(&r.backwards, final) });
+	forward(&r.forwards, r.params, &r.in_turned, &(struct network_output){ .y = y, .final = state_of(&r.forwards, end) });
+	real *want = turned_answer(&r, y);
+	check_close("y", r.n_y, got, want, TOLERANCE_SAME, TOLERANCE_SAME);
+	check_close("states", r.n_state, final, end, TOLERANCE_SAME, TOLERANCE_SAME);
+	free_all(5, (real *[]){ got, y, final, end, want });
+	turn_fini(&r);
+}
+END_TEST
 
-	forward(&backwards, params, &in, &(struct network_output){ .y = got, .final = state_of(&forwards, final) });
-	forward(&forwards, params, &in_turned, &(struct network_output){ .y = y, .final = state_of(&forwards, end) });
-	memcpy(want, y, n_y * sizeof(real));
-	memcpy(dturned_y, dy, n_y * sizeof(real));
-	if (forwards.decoder == DECODER_TOKEN) {
-		reverse_steps(2, y, want);
-		reverse_steps(2, dy, dturned_y);
-	}
-	check_close("y", n_y, got, want, TOLERANCE_SAME, TOLERANCE_SAME);
-	check_close("states", state_numbers(&forwards), final, end, TOLERANCE_SAME, TOLERANCE_SAME);
-	backward(&backwards, params, &in, dy, dparams, dx);
-	backward(&forwards, params, &in_turned, dturned_y, dwant, dturned);
-	check_close("dparams", n, dparams, dwant, TOLERANCE_SAME, 10 * TOLERANCE_SAME);
-	reverse_steps(3, dturned, turned);
-	for (int b = 0; b < B; b++)
-		for (int t = 0; t < lengths[b]; t++)
-			check_close("dx", 3, dx + at(t, b, 3), turned + at(t, b, 3), TOLERANCE_SAME, TOLERANCE_SAME);
-	real *all[] = { params, x, turned, start, dy, dturned_y, y, got, want, final, end, dparams, dwant, dx, dturned };
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		free(all[i]);
+START_TEST(gradients_reverse_too)
+{
+	struct turn r;
+	turn_init(&r, (enum encoder_type)(_i / 2), _i % 2 ? DECODER_LAST : DECODER_TOKEN);
+	real *dy = random_reals(r.n_y, 4), *dy_turned = turned_answer(&r, dy);
+	real *dparams = reals(r.n), *want = reals(r.n), *dx = reals(T * B * 3), *dturned = reals(T * B * 3);
+	real *dx_turned = reals(T * B * 3);
+	backward(&r.backwards, r.params, &r.in, dy, dparams, dx);
+	backward(&r.forwards, r.params, &r.in_turned, dy_turned, want, dturned);
+	reverse_steps(3, dturned, dx_turned);
+	check_close("dparams", r.n, dparams, want, TOLERANCE_SAME, 10 * TOLERANCE_SAME);
+	check_close("dx", T * B * 3, dx, dx_turned, TOLERANCE_SAME, TOLERANCE_SAME);
+	free_all(7, (real *[]){ dy, dy_turned, dparams, want, dx, dturned, dx_turned });
+	turn_fini(&r);
 }
 END_TEST
 
@@ -471,6 +515,7 @@ int main(void)
 	tcase_add_loop_test(tc, pieces_are_the_whole, 0, 2 * ENCODER_TRANSFORMER);
 	tcase_add_loop_test(tc, final_states_are_the_last_outputs, 0, ENCODER_TRANSFORMER);
 	tcase_add_loop_test(tc, reverse_is_reversing_by_hand, 0, 2 * ENCODER_TRANSFORMER);
+	tcase_add_loop_test(tc, gradients_reverse_too, 0, 2 * ENCODER_TRANSFORMER);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

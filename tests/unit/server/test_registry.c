@@ -60,6 +60,27 @@ static double answer(const struct model *m, int i)
 	return mean[0];
 }
 
+/* The option reaches every model: a quarter of the weights, nearly the same answers. */
+START_TEST(models_are_loaded_quantised)
+{
+	struct bench b;
+	open_bench(&b, 1 << 30);
+	fixture_publish(b.s, "a", 64, 1);
+	struct model *whole = load(&b, "a", 1, NULL);
+	registry_free(b.g);
+	ck_ok(registry_new(1 << 30, &(struct infer_options){ .int8 = true }, &b.g, &b.f.e));
+	struct model *quantised = load(&b, "a", 1, NULL);
+	ck_assert_uint_lt(quantised->bytes, whole->bytes / 2);
+	for (int i = 0; i < 10; i++) {
+		ck_assert_double_ne(answer(quantised, i), answer(whole, i));
+		ck_assert(fabs(answer(quantised, i) - answer(whole, i)) <= 0.02 * fabs(answer(whole, i)));
+	}
+	model_unref(quantised);
+	model_unref(whole);
+	close_bench(&b);
+}
+END_TEST
+
 START_TEST(load_and_get)
 {
 	struct bench b;
@@ -345,6 +366,7 @@ int main(void)
 	TCase *c = tcase_create("registry");
 	tcase_set_timeout(c, 300);
 	tcase_add_test(c, load_and_get);
+	tcase_add_test(c, models_are_loaded_quantised);
 	tcase_add_test(c, unknown);
 	tcase_add_test(c, damaged_document);
 	tcase_add_test(c, labels);
