@@ -6,27 +6,27 @@
  *                  "dropout", "heads", "feedforward", "norm_first", "gelu", "causal",  transformer; else 0 and false
  *                  "batch_norm",
  *                  "decoder": "attention", "score": "additive", "attention", "decoder_input", "segment",
- *                  "classes", "targets", "levels": [0.1, 0.5, 0.9], "median_level", "horizon"},   levels: [] for a point
+ *                  "classes", "targets", "levels": [0.1, 0.5, 0.9], "median_level", "horizon"},
  *
- *      of a forecaster                                                          of a model of texts
- *      "frequency": "B",                                                        "text": {"task": "translate", "max_steps",
- *      "pipeline": {"window", "horizon",                                                 "source": {"unit": "character",
- *          "columns":  [{"name", "minimum", "maximum"}],                                            "tokens": ["", "", "e"]},
- *          "targets":  [{"column", "log", "scale", "shrink", "mean"}],                   "target": {…} | null},
+ *      of a forecaster                                                  of a model of texts
+ *      "frequency": "B",                                                "text": {"task": "translate", "max_steps",
+ *      "pipeline": {"window", "horizon",                                         "source": {"unit": "character",
+ *          "columns":  [{"name", "minimum", "maximum"}],                                    "tokens": ["", "", "e"]},
+ *          "targets":  [{"column", "log", "scale", "shrink", "mean"}],           "target": {…} | null},
  *          "features": [{"column", "indicator": null | "sma_10"}],
  *          "channels": [{"transform", "anchor", "mean", "scale"}]},
  *      "calibration": 2000,
  *
- *      "spec": {…} | null}                                                      the recipe, as POST /v1/jobs takes it
+ *      "spec": {…} | null}                                              the recipe, as POST /v1/jobs takes it
  *
- * column: index into columns; anchor: index into targets; a target's mean is there when the network speaks of values
+ * levels: [] for a point. column: index into columns; anchor: index into targets; a target's mean is there when the network speaks of values
  * and not of changes. target is null when the answers are in the source's tokens.
  *
  * Format 1 knew no other composition than a GRU in one direction behind an additive attention, and did not name it.
  * Format 2 knew forecasters only, without segments, batch norm or reversed input; a target in own units was "raw".
  *
- * Numbers are written so that they read back to the same bits. Reading trusts nothing: a document may come from a damaged
- * or foreign database, and its sizes decide how far the pipeline and the network reach into memory. */
+ * Numbers are written so that they read back to the same bits. Reading trusts nothing: a document may come from a
+ * damaged or foreign database, and its sizes decide how far the pipeline and the network reach into memory. */
 #include "api/document.h"
 
 #include <stdio.h>
@@ -598,7 +598,8 @@ static enum err check_text(const struct document *d, struct error *e)
 	if (!text_task_of(s, &task) || task != d->task)
 		return fail(e, ERR_INVALID, "/text/task", "the network does not %s", text_task_names[d->task]);
 	if ((vocabulary_unit(answers) == TOKEN_LABEL) != (task == TEXT_CLASSIFY))
-		return fail(e, ERR_INVALID, d->target ? "/text/target/unit" : "/text/source/unit", "labels are what classifies");
+		return fail(e, ERR_INVALID, d->target ? "/text/target/unit" : "/text/source/unit",
+			"labels are what classifies");
 	if (vocabulary_unit(d->source) == TOKEN_LABEL)
 		return fail(e, ERR_INVALID, "/text/source/unit", "texts are not made of labels");
 	if (s->vocabulary != vocabulary_size(d->source))

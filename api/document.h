@@ -11,7 +11,7 @@
 
 #define DOCUMENT_BYTES_MAX (32u << 20)   /* bytes: a vocabulary at its limits, and room */
 
-/** The recipe is embedded as "spec". r = NULL, of an imported model: the spec is null and the preset is the network's. */
+/** The recipe is embedded as "spec". r = NULL, of an imported model: the spec is null, the preset the network's. */
 void document_render(const struct trained *t, const struct recipe *r, struct strbuf *out);
 
 struct document {

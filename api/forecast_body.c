@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/grid.h"
+#include "api/inspect_body.h"
 #include "api/json_write.h"
 #include "api/number.h"
 #include "api/scan.h"
@@ -86,15 +87,17 @@ static bool read_levels(struct scan *s, struct forecast_body *b)
 
 static bool read_parameters(struct scan *s, struct forecast_body *b)
 {
-	static const char *const known[] = { "quantile_levels", "return_attention", "prediction_length", "timeout_ms" };
+	static const char *const known[] = { "quantile_levels", "return_attention", "return", "prediction_length",
+	                                     "timeout_ms" };
 	struct text name;
 	scan_object(s);
 	while (scan_member(s, &name)) {
 		switch (KNOWN(s, name, known)) {
 		case 0: read_levels(s, b); break;
 		case 1: scan_bool(s, &b->return_attention); break;
-		case 2: scan_int(s, 1, NET_MAX_HORIZON, &b->prediction_length); break;
-		case 3: scan_integer(s, 1, TIMEOUT_MAX_MS, &b->timeout_ms); break;
+		case 2: inspect_names_read(s, &b->inside); break;
+		case 3: scan_int(s, 1, NET_MAX_HORIZON, &b->prediction_length); break;
+		case 4: scan_integer(s, 1, TIMEOUT_MAX_MS, &b->timeout_ms); break;
 		}
 	}
 	return !s->rc;
@@ -265,6 +268,8 @@ static void write_output(struct strbuf *out, const struct forecast_output *o)
 	write_quantiles(out, o);
 	if (o->attention)
 		write_attention(out, o);
+	if (o->inside)
+		strbuf_add(out, o->inside->s, o->inside->len);
 	strbuf_addc(out, '}');
 }
 

@@ -1,7 +1,8 @@
 /* forecast_body.h - bodies of predictions, parsed straight into doubles in the request's arena: no JSON tree.
  *
  *   /v1/forecast                              {"model", "version"?, "inputs": [{"columns": {…}, "start"?} | {"dataset"}],
- *                                              "parameters"?: {"quantile_levels", "return_attention", "prediction_length", "timeout_ms"}}
+ *                                              "parameters"?: {"quantile_levels", "return_attention", "return", "prediction_length",
+ *                                                               "timeout_ms"}}
  *   /v1/models/{m}:predict                    {"instances": …} or {"inputs": …}, "signature_name"?
  *   /v2/models/{m}/infer                      infer_body.h
  *
@@ -28,6 +29,7 @@ struct forecast_body {
 	struct series_input *input; int inputs;
 	double level[FORECAST_MAX_LEVELS]; int levels;   /* rising, distinct; "quantile_levels" absent: 0 */
 	bool return_attention;
+	unsigned inside;                   /* of "return": bits of enum inspect_what */
 	int prediction_length;             /* 0: the model's horizon */
 	int64_t timeout_ms;                /* 0: the server's */
 };
@@ -56,6 +58,7 @@ struct forecast_output {
 	const double *level; int levels;
 	const double *quantile; size_t quantile_stride;   /* quantile[l * stride + h]; not finite: null */
 	const float *attention; int window;   /* [steps][window] or NULL */
+	const struct strbuf *inside;       /* members of inspect_body.h, or NULL */
 };
 struct skill_view { double mase, vs_naive, vs_seasonal_naive; const char *verdict; /* NULL: never evaluated */ };
 

@@ -226,14 +226,16 @@ void evaluation_summary(const char *evaluation, struct strbuf *out)
 {
 	/* The score that decides a task's verdict, and the baseline that it is compared with. */
 	static const struct { const char *score, *baseline; } deciding[] = {
-		[TASK_FORECAST] = { "mase", "naive" }, [TASK_RECONSTRUCT] = { "mae", "mean" }, [TASK_GENERATE] = { "nats", "bigram" },
+		[TASK_FORECAST] = { "mase", "naive" }, [TASK_RECONSTRUCT] = { "mae", "mean" },
+		[TASK_GENERATE] = { "nats", "bigram" },
 		[TASK_CLASSIFY] = { "accuracy", "majority" }, [TASK_TRANSLATE] = { "exact", "copy" },
 	};
 	json_t *tree = NULL;
 	int task = TASK_FORECAST;   /* documents of the first releases do not say it */
 	if (!evaluation || tree_parse(evaluation, strlen(evaluation), &evaluation_limits, &tree, NULL))
 		return;
-	const char *name = json_string_value(json_object_get(tree, "task")), *verdict = json_string_value(json_object_get(tree, "verdict"));
+	const char *name = json_string_value(json_object_get(tree, "task"));
+	const char *verdict = json_string_value(json_object_get(tree, "verdict"));
 	for (int i = 0; name && task_names[i]; i++)
 		if (!strcmp(task_names[i], name))
 			task = i;

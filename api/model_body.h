@@ -16,9 +16,9 @@ struct version_view {
 	const char *model; int version; const char *document, *evaluation /* or NULL */, *sha256, *job;
 	int64_t created_at_us; size_t weights; bool loaded;
 };
-/** {model, version, created_at, preset, task, …, parameters, sha256, job, evaluation, spec}; of a forecaster with columns,
- *  targets, features, window, context, horizon, frequency; of a model of texts with unit, vocabulary, window, and labels or
- *  answer_vocabulary and horizon */
+/** {model, version, created_at, preset, task, …, parameters, sha256, job, evaluation, spec}; of a forecaster with
+ *  columns, targets, features, window, context, horizon, frequency; of a model of texts with unit, vocabulary, window,
+ *  and labels or answer_vocabulary and horizon */
 void version_render(const struct version_view *v, struct strbuf *out);
 struct label_view { const char *label; int version; };
 /** {name, object:"model", latest, versions:[1,2], labels:{…}, created_at} */

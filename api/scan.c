@@ -113,7 +113,8 @@ static bool unexpected(struct scan *s, const char *wanted)
 	return syntax(s, s->p == s->end ? "expected %s, found the end of the text" : "expected %s", wanted);
 }
 
-int scan_known(struct scan *s, struct text name, const char *const *known, size_t n)
+/* `what` is what the name names. */
+static int find_known(struct scan *s, const char *what, struct text name, const char *const *known, size_t n)
 {
 	char copy[65];
 	if (s->rc)
@@ -124,10 +125,21 @@ int scan_known(struct scan *s, struct text name, const char *const *known, size_
 	snprintf(copy, sizeof copy, "%.*s", (int)(name.len < 64 ? name.len : 64), name.s);
 	const char *nearest = nearest_name(copy, known, n);
 	if (nearest)
-		scan_fail(s, ERR_INVALID, "unknown member; did you mean \"%s\"?", nearest);
+		scan_fail(s, ERR_INVALID, "unknown %s; did you mean \"%s\"?", what, nearest);
 	else
-		scan_fail(s, ERR_INVALID, "unknown member; known are \"%s\" to \"%s\"", known[0], known[n - 1]);
+		scan_fail(s, ERR_INVALID, "unknown %s; known are \"%s\" to \"%s\"", what, known[0], known[n - 1]);
 	return -1;
+}
+
+int scan_known(struct scan *s, struct text name, const char *const *known, size_t n)
+{
+	return find_known(s, "member", name, known, n);
+}
+
+int scan_choice(struct scan *s, const char *const *known, size_t n)
+{
+	struct text name;
+	return scan_string(s, &name) ? find_known(s, "value", name, known, n) : -1;
 }
 
 /* --- bytes -------------------------------------------------------------------------------------------------------- */

@@ -89,6 +89,8 @@ bool scan_fail(struct scan *s, enum err code, const char *fmt, ...) __attribute_
 bool scan_missing(struct scan *s, const char *member);
 /** Which of the n known names it is; else fails with the nearest one and returns -1. */
 int scan_known(struct scan *s, struct text name, const char *const *known, size_t n);
+/** Read a string that is one of the n known: which; else the same. */
+int scan_choice(struct scan *s, const char *const *known, size_t n);
 bool text_is(struct text t, const char *s);
 
 #endif

@@ -49,8 +49,8 @@ static enum err check_scores(const struct examples *x, struct error *e)
 	size_t scores = (size_t)x->most.steps * (size_t)x->net.classes;
 	if (scores <= SCORES_MAX)
 		return ERR_OK;
-	return fail(e, ERR_INVALID, "/text/max_vocabulary", "%d steps of %d tokens make %zu scores to train on, the limit is %u",
-		x->most.steps, x->net.classes, scores, SCORES_MAX);
+	return fail(e, ERR_INVALID, "/text/max_vocabulary", "%d steps of %d tokens make %zu scores to train on, the limit "
+		"is %u", x->most.steps, x->net.classes, scores, SCORES_MAX);
 }
 
 enum err examples_new(const struct recipe *r, const struct frame *f, struct examples **out, struct error *e)

@@ -50,17 +50,17 @@ struct examples {
 	int batch_size;
 };
 
-/** Before a job is taken: what examples_new would refuse for the columns of f or for having that many rows. The rows of f
- *  are not looked at. */
+/** Before a job is taken: what examples_new would refuse for the columns of f or for having that many rows. The rows
+ *  of f are not looked at. */
 enum err examples_check(const struct recipe *r, const struct frame *f, size_t rows, struct error *e);
 /** Nothing of f is kept. */
 enum err examples_new(const struct recipe *r, const struct frame *f, struct examples **out, struct error *e);
 void examples_free(struct examples *x);   /* NULL is fine */
 
 /**
- * The examples of a share as an epoch takes them, [count[share]]: shuffled by (seed, epoch) in training, in their own order
- * else. A minibatch is batch_size neighbours, a shard any run of one; where lengths differ, a minibatch's are alike
- * and fall.
+ * The examples of a share as an epoch takes them, [count[share]]: shuffled by (seed, epoch) in training, in their own
+ * order else. A minibatch is batch_size neighbours, a shard any run of one; where lengths differ, a minibatch's are
+ * alike and fall.
  */
 struct place { struct extent extent; double blurred; uint32_t index; size_t at; };
 void examples_order(const struct examples *x, enum share share, int epoch, uint32_t *order, struct place *place);

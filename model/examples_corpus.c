@@ -88,7 +88,8 @@ static enum err join_rows(const struct frame *f, int column, struct strbuf *out,
 	for (size_t i = 0; i < f->rows; i++)
 		bytes += strlen(frame_text(f, column, i));
 	if (bytes > TEXT_BYTES_MAX)
-		return fail(e, ERR_INVALID, "/dataset", "a text to train on has at most %u bytes, not %zu", TEXT_BYTES_MAX, bytes);
+		return fail(e, ERR_INVALID, "/dataset", "a text to train on has at most %u bytes, not %zu", TEXT_BYTES_MAX,
+			bytes);
 	for (size_t i = 0; i < f->rows; i++) {
 		if (i)
 			strbuf_addc(out, '\n');
@@ -106,7 +107,8 @@ static size_t border(const char *s, size_t n, double share)
 	return at < n ? at : n;
 }
 
-static enum err build_vocabulary(struct corpus_examples *c, const struct recipe *r, const char *s, size_t len, struct error *e)
+static enum err build_vocabulary(struct corpus_examples *c, const struct recipe *r, const char *s, size_t len,
+                                 struct error *e)
 {
 	struct vocabulary_builder *b = NULL;
 	struct error detail;
@@ -141,7 +143,8 @@ static enum err read_text(struct corpus_examples *c, const struct recipe *r, con
 		encode(c, (enum share)s, text->s + from, end[s] - from, n + 1 - c->first[s]);
 		c->base.count[s] = pieces(c, (enum share)s);
 		if (!c->base.count[s])
-			return fail(e, ERR_INVALID, "/dataset", "a text of %zu bytes is too short: a part of the split has no token", n);
+			return fail(e, ERR_INVALID, "/dataset", "a text of %zu bytes is too short: a part of the split has no "
+				"token", n);
 	}
 	return ERR_OK;
 }

@@ -16,6 +16,9 @@ struct corpus_examples {
 enum err corpus_check(const struct recipe *r, const struct frame *f, struct error *e);
 enum err corpus_examples_new(const struct recipe *r, const struct frame *f, struct examples **out, struct error *e);
 /** The kind's own, of examples that are one. */
-static inline const struct corpus_examples *corpus_of(const struct examples *x) { return (const struct corpus_examples *)x; }
+static inline const struct corpus_examples *corpus_of(const struct examples *x)
+{
+	return (const struct corpus_examples *)x;
+}
 
 #endif

@@ -2,8 +2,8 @@
  *
  *     rows ─► those with both cells ─► shuffled by the seed ─► train │ validation │ test
  *
- * A text longer than the window is read from its end, as the model will be; with random_crop, anywhere. An answer longer
- * than the horizon is a mistake: it could not be learnt whole. */
+ * A text longer than the window is read from its end, as the model will be; with random_crop, anywhere. An answer
+ * longer than the horizon is a mistake: it could not be learnt whole. */
 #include "model/examples_pairs.h"
 
 #include <math.h>
@@ -27,7 +27,8 @@ static void load(const struct examples *x, const struct example *i, struct batch
 {
 	const struct pair_examples *p = pairs_of(x);
 	const struct pair *pair = pair_at(p, i->share, i->index);
-	size_t stride = (size_t)b->B, at = (size_t)column, length = (size_t)b->lengths[column], skip = (size_t)pair->n - length;
+	size_t stride = (size_t)b->B, at = (size_t)column, length = (size_t)b->lengths[column];
+	size_t skip = (size_t)pair->n - length;
 	if (skip && p->crop && i->epoch)
 		skip = examples_crop(x, i, (size_t)pair->n, length);
 	const int32_t *text = p->token + pair->at + skip, *answer = p->token + pair->at + pair->n;
@@ -105,8 +106,8 @@ static enum err split_rows(struct pair_examples *p, const struct recipe *r, size
 }
 
 /* Of a column's first n rows. */
-static enum err build_vocabulary(const struct rows *k, int column, size_t n, enum token_unit unit, const struct recipe *r,
-                                 struct vocabulary **out, struct error *e)
+static enum err build_vocabulary(const struct rows *k, int column, size_t n, enum token_unit unit,
+                                 const struct recipe *r, struct vocabulary **out, struct error *e)
 {
 	struct vocabulary_builder *b = NULL;
 	struct error detail;
@@ -121,15 +122,18 @@ static enum err build_vocabulary(const struct rows *k, int column, size_t n, enu
 	return rc ? fail(e, rc, "/dataset", "%s", detail.what) : ERR_OK;
 }
 
-static enum err build_vocabularies(struct pair_examples *p, const struct recipe *r, const struct rows *k, struct error *e)
+static enum err build_vocabularies(struct pair_examples *p, const struct recipe *r, const struct rows *k,
+                                   struct error *e)
 {
 	bool labels = recipe_task(r) == TASK_CLASSIFY;
+	enum token_unit unit = labels ? TOKEN_LABEL : r->unit;
 	size_t train = p->first[SHARE_VALIDATION];
 	enum err rc = build_vocabulary(k, k->column.input, train, r->unit, r, &p->source, e);
 	if (!rc)   /* a label that training never sees is told apart all the same: its rows count as wrong */
-		rc = build_vocabulary(k, k->column.answer, labels ? k->n : train, labels ? TOKEN_LABEL : r->unit, r, &p->target, e);
+		rc = build_vocabulary(k, k->column.answer, labels ? k->n : train, unit, r, &p->target, e);
 	if (!rc && labels && vocabulary_size(p->target) < 2)
-		rc = fail(e, ERR_INVALID, "/target", "all texts have the same label, \"%.64s\"", vocabulary_token(p->target, 0));
+		rc = fail(e, ERR_INVALID, "/target", "all texts have the same label, \"%.64s\"",
+			vocabulary_token(p->target, 0));
 	return rc;
 }
 
@@ -178,8 +182,8 @@ static enum err encode_rows(struct pair_examples *p, const struct recipe *r, con
 	for (size_t i = 0, at = 0; i < k->n; i++) {
 		at = encode_row(p, k, i, at, &p->pair[i]);
 		if (p->pair[i].answers > r->horizon)
-			return fail(e, ERR_INVALID, "/horizon", "the answer in row %u has %d tokens and an end; a horizon of %d is too short",
-				k->row[i] + 1, p->pair[i].answers - 1, r->horizon);
+			return fail(e, ERR_INVALID, "/horizon", "the answer in row %u has %d tokens and an end; a horizon of %d is "
+				"too short", k->row[i] + 1, p->pair[i].answers - 1, r->horizon);
 	}
 	return ERR_OK;
 }

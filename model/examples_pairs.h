@@ -23,6 +23,9 @@ enum err pairs_check(const struct recipe *r, const struct frame *f, size_t rows,
 enum err pair_examples_new(const struct recipe *r, const struct frame *f, struct examples **out, struct error *e);
 /** The kind's own, of examples that are one. */
 static inline const struct pair_examples *pairs_of(const struct examples *x) { return (const struct pair_examples *)x; }
-static inline const struct pair *pair_at(const struct pair_examples *p, enum share s, size_t i) { return &p->pair[p->first[s] + i]; }
+static inline const struct pair *pair_at(const struct pair_examples *p, enum share s, size_t i)
+{
+	return &p->pair[p->first[s] + i];
+}
 
 #endif

@@ -13,6 +13,9 @@ struct series_examples {
 
 enum err series_examples_new(const struct recipe *r, const struct frame *f, struct examples **out, struct error *e);
 /** The kind's own, of examples that are one. */
-static inline const struct series_examples *series_of(const struct examples *x) { return (const struct series_examples *)x; }
+static inline const struct series_examples *series_of(const struct examples *x)
+{
+	return (const struct series_examples *)x;
+}
 
 #endif

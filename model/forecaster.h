@@ -2,8 +2,9 @@
  *
  *     context rows ─► pipeline_window ─► infer_run ─► decode, intervals ─► own units
  *
- * An autoencoder is one whose steps are the window's own: what it gives is the window as it knows it, and its calibration
- * the errors of that in units of the training part's deviation, so that the same error means the same everywhere.
+ * An autoencoder is one whose steps are the window's own: what it gives is the window as it knows it, and its
+ * calibration the errors of that in units of the training part's deviation, so the same error means the same
+ * everywhere.
  *
  * Immutable after creation; the owner counts references (server/registry). */
 #ifndef GATECAST_MODEL_FORECASTER_H

@@ -212,7 +212,8 @@ static enum err check_limits(const struct recipe *r, struct error *e)
 /* What a composition has, for those members that not every one reads. */
 enum trait {
 	TRAIT_RECURRENT = 1, TRAIT_GRU_CELL = 2, TRAIT_RNN = 4, TRAIT_TRANSFORMER = 8, TRAIT_ATTENTION = 16,
-	TRAIT_MOMENTUM = 32, TRAIT_LSTM = 64, TRAIT_FEEDBACK = 128, TRAIT_SEGMENT = 256, TRAIT_TEXT = 512, TRAIT_CROP = 1024,
+	TRAIT_MOMENTUM = 32, TRAIT_LSTM = 64, TRAIT_FEEDBACK = 128, TRAIT_SEGMENT = 256, TRAIT_TEXT = 512,
+	TRAIT_CROP = 1024,
 };
 
 static unsigned traits(const struct recipe *r)
@@ -258,7 +259,8 @@ static const struct { const char *where; size_t at, size; unsigned trait; const 
 	OWNED("/encoder/causal",           causal,          TRAIT_TRANSFORMER, "the transformer"),
 	OWNED("/decoder/score",            score,           TRAIT_ATTENTION,   "the attention decoder"),
 	OWNED("/decoder/input",            decoder_input,   TRAIT_ATTENTION,   "the attention decoder"),
-	OWNED("/decoder/teacher_forcing",  teacher_forcing, TRAIT_FEEDBACK,    "the attention decoder that reads its own outputs"),
+	OWNED("/decoder/teacher_forcing",  teacher_forcing, TRAIT_FEEDBACK,
+	      "the attention decoder that reads its own outputs"),
 	OWNED("/decoder/segment",          segment,         TRAIT_SEGMENT,     "the segment decoder"),
 	OWNED("/training/momentum",        momentum,        TRAIT_MOMENTUM,    "sgd and rmsprop"),
 	OWNED("/training/init",            init.orthogonal, TRAIT_RECURRENT,   "recurrent cells"),
@@ -302,7 +304,8 @@ static enum err check_decoder(const struct recipe *r, struct error *e)
 		if (!r->categorical)
 			return fail(e, ERR_INVALID, "/decoder/type", "the token decoder needs a categorical output");
 		if (!one_way(r))   /* a text that grows is read once, forwards */
-			return fail(e, ERR_INVALID, "/encoder", "the token decoder stands behind recurrent cells of one direction, forwards");
+			return fail(e, ERR_INVALID, "/encoder", "the token decoder stands behind recurrent cells of one direction, "
+				"forwards");
 		return ERR_OK;
 	case DECODER_RECONSTRUCT:
 		if (r->categorical || r->levels)
@@ -312,11 +315,11 @@ static enum err check_decoder(const struct recipe *r, struct error *e)
 		if (r->categorical)
 			return fail(e, ERR_INVALID, "/output/type", "the segment decoder has a point or quantile output");
 		if (!one_way(r) || r->layers > 1 || r->batch_norm)
-			return fail(e, ERR_INVALID, "/encoder", "the segment decoder goes on with its encoder's cell: one recurrent layer "
-				"of one direction, forwards, without batch norm");
+			return fail(e, ERR_INVALID, "/encoder", "the segment decoder goes on with its encoder's cell: one recurrent "
+				"layer of one direction, forwards, without batch norm");
 		if (r->segment < 1 || r->horizon % r->segment)
-			return fail(e, ERR_INVALID, "/decoder/segment", "must divide the horizon; %d does not divide %d", r->segment,
-				r->horizon);
+			return fail(e, ERR_INVALID, "/decoder/segment", "must divide the horizon; %d does not divide %d",
+				r->segment, r->horizon);
 		return ERR_OK;
 	default:
 		return ERR_OK;
@@ -381,8 +384,8 @@ static enum err check_same_columns(const struct recipe *r, struct error *e)
 		same = !strcmp(r->feature[i], r->target[i]);
 	if (same || (r->decoder != DECODER_RECONSTRUCT && r->decoder != DECODER_SEGMENT))
 		return ERR_OK;
-	return fail(e, ERR_INVALID, "/features", "the %s decoder reads what it gives: the features are the targets; leave them out",
-		decoder_names[r->decoder]);
+	return fail(e, ERR_INVALID, "/features", "the %s decoder reads what it gives: the features are the targets; leave "
+		"them out", decoder_names[r->decoder]);
 }
 
 static enum err check_all_columns(const struct recipe *r, struct error *e)
@@ -417,8 +420,8 @@ static enum err check_output(const struct recipe *r, struct error *e)
 	if (r->categorical && r->levels)
 		return fail(e, ERR_INVALID, "/output/levels", "a categorical output has no levels");
 	if (r->categorical != (r->loss == LOSS_CROSS_ENTROPY))
-		return fail(e, ERR_INVALID, "/training/loss", r->categorical ? "a categorical output is trained with cross_entropy"
-			: "cross_entropy needs a categorical output");
+		return fail(e, ERR_INVALID, "/training/loss", r->categorical
+			? "a categorical output is trained with cross_entropy" : "cross_entropy needs a categorical output");
 	if ((r->levels > 0) != (r->loss == LOSS_PINBALL))
 		return fail(e, ERR_INVALID, "/training/loss", r->levels ? "a quantile output is trained with the pinball loss"
 			: "the pinball loss needs a quantile output");
@@ -480,7 +483,8 @@ static struct net_spec composition(const struct recipe *r)
 	struct net_spec s = {
 		.encoder = r->encoder, .hidden = r->hidden, .layers = r->layers,
 		.bidirectional = r->bidirectional && !transformer, .reverse = r->reverse,
-		.bias = r->bias, .reset_after = r->reset_after, .relu = r->relu, .dropout = r->dropout, .batch_norm = r->batch_norm,
+		.bias = r->bias, .reset_after = r->reset_after, .relu = r->relu, .dropout = r->dropout,
+		.batch_norm = r->batch_norm,
 		.decoder = r->decoder, .score = r->score,
 		.decoder_input = attention ? r->decoder_input : DECODER_CONTEXT,
 		.targets = 1, .levels = 1, .horizon = r->horizon,

@@ -3,13 +3,13 @@
  *
  * A network is a composition of an encoder, a decoder and an output. A preset is a name for a choice of the three:
  *
- *     of numbers                                      of texts, with an embedding and a categorical output
- *     attention_gru   gru          attention          char_rnn    lstm                  token      window 100, horizon 1
- *     attention_lstm  lstm         attention          classifier  lstm, bidirectional   pool       window 200, horizon 1
- *     gru             gru          last               seq2seq     lstm                  attention  window 64, horizon 64
+ *     of numbers                                  of texts, with an embedding and a categorical output
+ *     attention_gru   gru          attention      char_rnn     lstm                 token         window 100, horizon 1
+ *     attention_lstm  lstm         attention      classifier   lstm, bidirectional  pool          window 200, horizon 1
+ *     gru             gru          last           seq2seq      lstm                 attention     window 64, horizon 64
  *     lstm            lstm         last
- *     rnn             rnn          last               which reconstructs
- *     transformer     transformer  last               autoencoder lstm          reconstruct  window 64, horizon 1
+ *     rnn             rnn          last           which reconstructs
+ *     transformer     transformer  last           autoencoder  lstm                 reconstruct   window 64, horizon 1
  *     segment_gru     gru          segment
  *
  * It sets their defaults. Explicit members win, as long as the composition allows them; what is trained for follows
@@ -43,8 +43,8 @@ enum task {
 };
 
 /* The words of choices, in the order of their enumerations; each list ends with NULL. */
-extern const char *const preset_names[], *const task_names[], *const encoder_names[], *const decoder_names[], *const score_names[],
-	*const decoder_input_names[];
+extern const char *const preset_names[], *const task_names[], *const encoder_names[], *const decoder_names[],
+	*const score_names[], *const decoder_input_names[];
 
 struct recipe {
 	char dataset[RECIPE_NAME_MAX + 1], model[RECIPE_NAME_MAX + 1];
@@ -97,7 +97,8 @@ void recipe_preset(struct recipe *r, enum preset preset);
 void recipe_output(struct recipe *r, bool categorical);
 /** What nobody said and follows from the rest: the segment, the features. Call once, before recipe_check(). */
 void recipe_settle(struct recipe *r);
-/** The name of a model that nobody named: the dataset's and the horizon, or the preset where there is none. As snprintf. */
+/** The name of a model that nobody named: the dataset's and the horizon, or the preset where there is none. As
+ *  snprintf. */
 int recipe_model_name(const struct recipe *r, char *out, size_t cap);
 enum task recipe_task(const struct recipe *r);
 /** Whether texts go in. */

@@ -12,7 +12,8 @@ static struct borders borders_of(const struct recipe *r, size_t n)
 	return (struct borders){ .train = (size_t)llround((double)n * r->train), .validation = n - test };
 }
 
-/* Origins whose target rows, `ahead` behind the origin or `back` up to it, lie in [from, to) and whose context exists. */
+/* Origins whose target rows, `ahead` behind the origin or `back` up to it, lie in [from, to) and whose context
+ * exists. */
 static struct part part_between(const struct samples *s, size_t from, size_t to)
 {
 	size_t context = (size_t)s->context, start = from + s->back > context ? from + s->back : context;

@@ -21,8 +21,8 @@ static enum err find_named(const struct frame *f, const char *name, const char *
 			near ? near : "", near ? "\"?" : "");
 	}
 	if (f->column[found].type != COLUMN_TEXT)
-		return fail(e, ERR_INVALID, where, "column \"%s\" holds %s; upload the dataset with ?text=%s to take it as text", name,
-			f->column[found].type == COLUMN_DATE ? "dates" : "numbers", name);
+		return fail(e, ERR_INVALID, where, "column \"%s\" holds %s; upload the dataset with ?text=%s to take it as text",
+			name, f->column[found].type == COLUMN_DATE ? "dates" : "numbers", name);
 	*out = found;
 	return ERR_OK;
 }
@@ -49,7 +49,8 @@ enum err text_columns_find(const struct recipe *r, const struct frame *f, struct
 	struct text_columns c = { .answer = -1 };
 	enum err rc = ERR_OK;
 	if (recipe_task(r) == TASK_GENERATE) {
-		rc = r->targets ? find_named(f, r->target[0], "/target/0", &c.input, e) : find_only(f, -1, "/target", &c.input, e);
+		rc = r->targets ? find_named(f, r->target[0], "/target/0", &c.input, e)
+			: find_only(f, -1, "/target", &c.input, e);
 	} else {
 		rc = find_named(f, r->target[0], "/target/0", &c.answer, e);
 		if (!rc)

@@ -110,7 +110,9 @@ static struct told tell_some(struct reader *r, const struct text_model *m, const
 	int classes = m->net.classes;
 	struct told told = { 0 };
 	text_load(r->x, token - 1, (size_t)n);
-	struct infer_sequence seq = { .x = r->x, .T = n, .y = r->y, .start = r->begun ? r->state : NULL, .final = r->state };
+	struct infer_sequence seq = {
+		.x = r->x, .T = n, .y = r->y, .start = r->begun ? r->state : NULL, .final = r->state,
+	};
 	infer_run(m->infer, r->infer, &seq, 1);
 	r->begun = true;
 	for (int i = 0; i < n; i++) {
@@ -279,7 +281,8 @@ static enum err texts_init(struct texts *t, const struct text_model *m, struct e
 }
 
 /* The last max_steps tokens as row k. */
-static void texts_load(struct texts *t, const struct text_model *m, const struct pair_examples *p, const struct pair *pair, int k)
+static void texts_load(struct texts *t, const struct text_model *m, const struct pair_examples *p,
+                       const struct pair *pair, int k)
 {
 	int n = pair->n < m->max_steps ? pair->n : m->max_steps;
 	float *x = t->x + (size_t)k * (size_t)m->max_steps;

@@ -391,7 +391,8 @@ static void take_step(struct trainer *t, double norm)
 		size_t at = run[i].offset, n = run[i].count;
 		if (t->recipe.clip_norm > 0)
 			gradient_clip(t->gradient + at, n, norm, t->recipe.clip_norm);
-		optimizer_step(&optimizer, c->optimizer_steps, n, t->now.weights + at, t->now.m + at, t->now.v + at, t->gradient + at);
+		optimizer_step(&optimizer, c->optimizer_steps, n, t->now.weights + at, t->now.m + at, t->now.v + at,
+			t->gradient + at);
 	}
 	statistics_step(measured->count, t->pass.shards, t->now.weights + measured->offset, t->gradient + measured->offset);
 	guard_accept(&c->guard, norm);

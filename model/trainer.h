@@ -23,11 +23,12 @@
 struct trainer;
 struct trainer_ws;     /* one thread's scratch for trainer_shard */
 
-/** Before a job is taken: can a dataset with the columns of f (whose rows do not matter) and that many rows be trained on? */
+/** Before a job is taken: can a dataset with the columns of f (whose rows do not matter) and that many rows be trained
+ *  on? */
 enum err trainer_check(const struct recipe *r, const struct frame *f, size_t rows, struct error *e);
 
-/** Splits the data, fits scalers or builds vocabularies on the training part, initialises the weights. The frame is copied
- *  from, not kept. Errors: too few rows for window and horizon in a part (names the minimum), unknown columns, … */
+/** Splits the data, fits scalers or builds vocabularies on the training part, initialises the weights. The frame is
+ *  copied from, not kept. Errors: too few rows for window and horizon in a part (names the minimum), unknown columns, … */
 enum err trainer_new(const struct recipe *r, const struct frame *f, struct trainer **out, struct error *e);
 void trainer_free(struct trainer *t);
 enum err trainer_ws_new(const struct trainer *t, struct trainer_ws **out, struct error *e);
@@ -70,9 +71,9 @@ enum err trainer_load(struct trainer *t, const void *bytes, size_t len, struct e
  *
  * A forecaster is shrunk towards the last known value by the factor in 0, 0.1 … 1 with the least absolute
  * error on the validation part, times the confidence that this is less than without the network (1 - 1 / z^2 of a
- * Diebold-Mariano test; as it is with fewer than 30 origins) (pipeline.target[].shrink), calibrated on the validation part
- * and backtested by walking through the test part, every origin. One that reconstructs is calibrated and backtested, but
- * not shrunk: it has no last value to hold on to. Several targets: scores are means over targets.
+ * Diebold-Mariano test; as it is with fewer than 30 origins) (pipeline.target[].shrink), calibrated on the validation
+ * part and backtested by walking through the test part, every origin. One that reconstructs is calibrated and
+ * backtested, but not shrunk: it has no last value to hold on to. Several targets: scores are means over targets.
  */
 enum err trainer_finish(struct trainer *t, struct trained *out, float *params, struct evaluation *v, struct error *e);
 

@@ -16,7 +16,8 @@ static bool has_best(const struct trainer *t)
 
 /* ---- of numbers ---- */
 
-static enum err finish_forecaster(const struct trainer *t, struct forecaster **out, struct evaluation *v, struct error *e)
+static enum err finish_forecaster(const struct trainer *t, struct forecaster **out, struct evaluation *v,
+                                  struct error *e)
 {
 	const struct samples *s = &series_of(t->examples)->samples;
 	struct forecaster *f = NULL;

@@ -7,6 +7,7 @@
 
 #include "api/model_import.h"
 #include "server/commands.h"
+#include "server/file.h"
 
 #define FILE_MAX ((size_t)1 << 30)
 
@@ -34,21 +35,6 @@ static enum err read_file(const char *path, struct strbuf *out, struct error *e)
 	return rc;
 }
 
-/* A file that could not be written whole is not left behind. */
-static enum err write_file(const char *path, const struct strbuf *b, struct error *e)
-{
-	FILE *out = fopen(path, "wb");
-	if (!out)
-		return fail(e, ERR_IO, path, "cannot create: %s", strerror(errno));
-	size_t written = fwrite(b->s, 1, b->len, out);
-	int closed = fclose(out);
-	if (written == b->len && !closed)
-		return ERR_OK;
-	enum err rc = fail(e, ERR_IO, path, "cannot write: %s", strerror(errno));
-	remove(path);
-	return rc;
-}
-
 static enum err convert(const struct options *o, struct strbuf *from, struct strbuf *to, struct error *e)
 {
 	const struct import_options said = {
@@ -67,7 +53,7 @@ static enum err convert(const struct options *o, struct strbuf *from, struct str
 	if (!rc)
 		rc = model_export(out, m.document, &(struct model_numbers){ m.weights, m.n_weights, m.calibration, m.n_calibration }, to, e);
 	if (!rc)
-		rc = write_file(o->argument[1], to, e);
+		rc = file_write(o->argument[1], to, e);
 	if (!rc)
 		printf("%s: %zu weights\n", o->argument[1], m.n_weights);
 	imported_fini(&m);

@@ -3,73 +3,41 @@
 #include <stdlib.h>
 
 #include "api/forecast_body.h"
+#include "api/model_body.h"
 #include "server/commands.h"
-#include "server/registry.h"
-#include "server/series_file.h"
-#include "storage/model_store.h"
+#include "server/series_model.h"
 
 static const double levels[] = { 0.1, 0.5, 0.9 };
 #define LEVELS 3
 #define JSON_MAX (64u << 20)
 
 struct answer {
-	struct model_version version;
-	struct forecaster *forecaster;
+	struct series_model model;
 	struct forecast forecast;
-	double *rows;               /* [n][columns] */
 	int64_t *dates;             /* [horizon], NULL: the series has none */
 };
 
-static enum err load_model(const struct options *o, struct answer *a, struct error *e)
-{
-	struct store *s = NULL;
-	enum err rc = store_open(o->db, STORE_READER, &s, e);
-	if (!rc)
-		rc = model_get(s, o->argument[0], (int)o->version, NULL, true, &a->version, e);
-	if (!rc)
-		rc = model_build_forecaster(&a->version, NULL, &a->forecaster, e);
-	store_close(s);
-	return rc;
-}
-
 static enum err set_dates(struct answer *a, const struct frame *f, struct error *e)
 {
-	int H = a->forecaster->net.horizon;
-	if (f->date_column < 0 || a->forecaster->frequency.unit == FREQ_NONE)
+	int H = a->model.forecaster->net.horizon;
+	if (f->date_column < 0 || a->model.forecaster->frequency.unit == FREQ_NONE)
 		return ERR_OK;
 	a->dates = calloc((size_t)H, sizeof *a->dates);
 	if (!a->dates)
 		return fail_nomem(e);
 	int64_t last = f->column[f->date_column].date[f->rows - 1];
 	for (int h = 0; h < H; h++)
-		a->dates[h] = frequency_advance(a->forecaster->frequency, last, h + 1);
-	return ERR_OK;
-}
-
-/* The model's columns of the file; what it looks at is the end. */
-static enum err set_context(struct answer *a, const struct frame *f, const char *path, struct error *e)
-{
-	const struct pipeline *l = &a->forecaster->pipeline;
-	size_t context = (size_t)pipeline_context(l), first, filled;
-	a->rows = calloc(f->rows + 1, (size_t)l->columns * sizeof *a->rows);
-	if (!a->rows)
-		return fail_nomem(e);
-	enum err rc = pipeline_rows(l, f, a->rows, &first, &filled, e);
-	if (rc)
-		return rc;
-	if (f->rows - first < context)
-		return fail(e, ERR_INVALID, path, "%s needs at least %zu rows, the file has %zu usable ones", a->version.name,
-		            context, f->rows - first);
-	a->forecast.context = a->rows + (f->rows - context) * (size_t)l->columns;
+		a->dates[h] = frequency_advance(a->model.forecaster->frequency, last, h + 1);
 	return ERR_OK;
 }
 
 static enum err run(struct answer *a, struct error *e)
 {
-	const struct net_spec *net = &a->forecaster->net;
+	const struct net_spec *net = &a->model.forecaster->net;
 	struct forecast_ws *ws = NULL;
 	struct forecast *job = &a->forecast;
 	size_t cells = (size_t)net->targets * (size_t)net->horizon;
+	job->context = a->model.context;
 	job->mean = calloc(cells, sizeof *job->mean);
 	job->quantiles = LEVELS;
 	job->quantile_level = levels;
@@ -78,9 +46,9 @@ static enum err run(struct answer *a, struct error *e)
 		return fail_nomem(e);
 	enum err rc = forecast_ws_new(1, &ws, e);
 	if (!rc)
-		rc = forecast_ws_reserve(ws, a->forecaster, e);
+		rc = forecast_ws_reserve(ws, a->model.forecaster, e);
 	if (!rc)
-		forecaster_run(a->forecaster, ws, &job, 1);
+		forecaster_run(a->model.forecaster, ws, &job, 1);
 	if (!rc && !job->finite)
 		rc = fail(e, ERR_INTERNAL, "", "the model's output is not finite for this series");
 	forecast_ws_free(ws);
@@ -89,10 +57,10 @@ static enum err run(struct answer *a, struct error *e)
 
 static void print_table(const struct answer *a)
 {
-	const struct net_spec *net = &a->forecaster->net;
+	const struct net_spec *net = &a->model.forecaster->net;
 	size_t H = (size_t)net->horizon, stride = (size_t)net->targets * H;
 	for (int d = 0; d < net->targets; d++) {
-		const char *target = a->forecaster->pipeline.column[a->forecaster->pipeline.target[d].column];
+		const char *target = a->model.forecaster->pipeline.column[a->model.forecaster->pipeline.target[d].column];
 		printf("%-20s %14s %14s %14s\n", d ? "" : "date", target, "10 %", "90 %");
 		for (size_t h = 0; h < H; h++) {
 			char date[32];
@@ -109,7 +77,7 @@ static void print_table(const struct answer *a)
 
 static enum err print_json(const struct answer *a, struct error *e)
 {
-	const struct net_spec *net = &a->forecaster->net;
+	const struct net_spec *net = &a->model.forecaster->net;
 	struct forecast_output out[PIPELINE_MAX_TARGETS];
 	struct skill_view skill;
 	struct strbuf text;
@@ -117,12 +85,12 @@ static enum err print_json(const struct answer *a, struct error *e)
 	strbuf_init(&text, JSON_MAX);
 	for (int d = 0; d < net->targets; d++)
 		out[d] = (struct forecast_output){
-			.target = a->forecaster->pipeline.column[a->forecaster->pipeline.target[d].column], .steps = net->horizon,
+			.target = a->model.forecaster->pipeline.column[a->model.forecaster->pipeline.target[d].column], .steps = net->horizon,
 			.timestamp = a->dates, .mean = a->forecast.mean + (size_t)d * H, .level = levels, .levels = LEVELS,
 			.quantile = a->forecast.quantile + (size_t)d * H, .quantile_stride = (size_t)net->targets * H,
 		};
-	skill_parse(a->version.evaluation, &skill);
-	forecast_render(a->version.name, a->version.version, out, net->targets, &skill, NULL, 0, &text);
+	skill_parse(a->model.version.evaluation, &skill);
+	forecast_render(a->model.version.name, a->model.version.version, out, net->targets, &skill, NULL, 0, &text);
 	enum err rc = strbuf_ok(&text) ? ERR_OK : fail_nomem(e);
 	if (!rc)
 		puts(text.s);
@@ -135,11 +103,11 @@ int command_predict(const struct options *o)
 	struct answer a = { 0 };
 	struct series_file file = { 0 };
 	struct error e;
-	enum err rc = load_model(o, &a, &e);
+	enum err rc = series_model_load(&a.model, o->db, o->argument[0], (int)o->version, &e);
 	if (!rc)
 		rc = series_file_read(o->argument[1], NULL, &file, &e);
 	if (!rc)
-		rc = set_context(&a, file.frame, o->argument[1], &e);
+		rc = series_model_context(&a.model, file.frame, o->argument[1], &e);
 	if (!rc)
 		rc = set_dates(&a, file.frame, &e);
 	if (!rc)
@@ -149,11 +117,9 @@ int command_predict(const struct options *o)
 	else if (!rc)
 		print_table(&a);
 	free(a.dates);
-	free(a.rows);
 	free(a.forecast.mean);
 	free(a.forecast.quantile);
-	forecaster_free(a.forecaster);
-	model_version_fini(&a.version);
+	series_model_fini(&a.model);
 	series_file_fini(&file);
 	return rc ? command_failed(&e) : 0;
 }

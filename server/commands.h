@@ -11,6 +11,7 @@ int command_check(const struct options *o);
 int command_quantise(const struct options *o);
 int command_convert(const struct options *o);
 int command_key(const struct options *o);
+int command_inspect(const struct options *o);
 int command_health(const struct options *o);
 
 /** Say on stderr what failed; returns 1. */

@@ -22,6 +22,7 @@ int main(int argc, char **argv)
 	case COMMAND_QUANTISE: return command_quantise(&options);
 	case COMMAND_CONVERT: return command_convert(&options);
 	case COMMAND_KEY: return command_key(&options);
+	case COMMAND_INSPECT: return command_inspect(&options);
 	case COMMAND_HEALTH: return command_health(&options);
 	}
 	return 2;

@@ -23,7 +23,7 @@ struct row {
 
 #define AT(member) offsetof(struct options, member)
 #define RUNS (COMMAND_SERVE | COMMAND_TRAIN)
-#define READS (COMMAND_PREDICT | COMMAND_QUANTISE)
+#define READS (COMMAND_PREDICT | COMMAND_QUANTISE | COMMAND_INSPECT)
 #define ALL  (RUNS | READS | COMMAND_CHECK | COMMAND_KEY)
 
 static const struct row rows[] = {
@@ -83,6 +83,8 @@ static const struct row rows[] = {
 	{ "seed", "N", "1", KIND_NUMBER, AT(seed), 0, LONG_MAX, COMMAND_TRAIN, "The same seed gives the same weights" },
 	{ "version", "N", "0", KIND_NUMBER, AT(version), 0, INT_MAX, READS, "The model's version; 0: the latest" },
 	{ "json", NULL, NULL, KIND_FLAG, AT(json), 0, 0, COMMAND_PREDICT, "Print the answer of POST /v1/forecast instead of a table" },
+	{ "format", "NAME", "svg", KIND_TEXT, AT(format), 0, 0, COMMAND_INSPECT, "Of the pictures: svg, with axes, or png, the cells alone" },
+	{ "output", "DIR", ".", KIND_TEXT, AT(output), 0, 0, COMMAND_INSPECT, "Where the pictures go; it is made if need be" },
 	{ "horizon", "N", "0", KIND_NUMBER, AT(weights.horizon), 0, 1000, COMMAND_CONVERT, "Steps of the head; 0: its rows" },
 	{ "targets", "N", "0", KIND_NUMBER, AT(weights.targets), 0, 16, COMMAND_CONVERT,
 	  "How many of the first columns are forecast; 0: 1, or what the horizon leaves" },
@@ -101,6 +103,7 @@ static const struct manual manuals[] = {
 	{ "serve", COMMAND_SERVE, "", "Serve forecasts over HTTP.", 0, 0 },
 	{ "train", COMMAND_TRAIN, "SERIES.csv", "Upload a series and train a model on it, without a server.", 1, 1 },
 	{ "predict", COMMAND_PREDICT, "NAME SERIES.csv", "Forecast from the end of a series with a stored model.", 2, 2 },
+	{ "inspect", COMMAND_INSPECT, "NAME SERIES.csv", "Show the gates, states and attention of a forecast.", 2, 2 },
 	{ "quantise", COMMAND_QUANTISE, "NAME [SERIES.csv]", "Print what serve --int8 saves and costs a model, and its forecasts of a series.", 1, 2 },
 	{ "check", COMMAND_CHECK, "", "Check the database's integrity and the machine's kernels.", 0, 0 },
 	{ "convert", COMMAND_CONVERT, "FROM TO", "Rewrite weights of PyTorch or Keras as a gatecast model, .safetensors or .onnx.", 2, 2 },

@@ -11,7 +11,7 @@
 #include "server/log.h"
 
 enum command { COMMAND_SERVE = 1, COMMAND_TRAIN = 2, COMMAND_PREDICT = 4, COMMAND_CHECK = 8, COMMAND_KEY = 16,
-	COMMAND_HEALTH = 32, COMMAND_CONVERT = 64, COMMAND_QUANTISE = 128 };
+	COMMAND_HEALTH = 32, COMMAND_CONVERT = 64, COMMAND_QUANTISE = 128, COMMAND_INSPECT = 256 };
 
 #define OPTIONS_MAX_ARGUMENTS 4
 
@@ -30,6 +30,7 @@ struct options {
 	const char *target, *features, *text, *model, *preset, *name, *scopes;
 	long horizon, window, epochs, hidden, seed, version;
 	bool json;
+	const char *format, *output;   /* of inspect */
 	struct {                       /* of convert: what foreign weights do not say; 0 or NULL: not given */
 		long horizon, targets, window;
 		const char *columns, *nonlinearity, *decoder;

@@ -13,6 +13,7 @@
 #include "api/infer_body.h"
 #include "server/handlers.h"
 #include "server/inference.h"
+#include "server/inside.h"
 #include "server/series_input.h"
 #include "server/version.h"
 
@@ -27,6 +28,7 @@ struct prediction {
 	const int64_t **timestamp;         /* /v1/forecast: [inputs] of [steps], NULL where no date is known */
 	const char *warning[WARNINGS_MAX];
 	int warnings;
+	struct strbuf *inside;             /* [inputs] of "return", else NULL */
 };
 
 static const struct forecaster *forecaster_of(const struct prediction *p)
@@ -166,15 +168,38 @@ static enum err prepare_input(struct prediction *p, struct store *s, int i, int 
 	return ERR_OK;
 }
 
+static void release_inside(struct inference *in)
+{
+	struct prediction *p = (struct prediction *)in;
+	for (int i = 0; p->inside && i < p->forecast.inputs; i++)
+		strbuf_fini(&p->inside[i]);
+}
+
+/* What the kernels do not keep: all but a decoder's attention. */
+static enum err look_inside(struct prediction *p, struct store *s, struct error *e)
+{
+	const struct net_spec *net = &forecaster_of(p)->net;
+	unsigned what = p->forecast.inside;
+	if (net_attends(net) && net->encoder != ENCODER_TRANSFORMER)
+		what &= ~(unsigned)INSPECT_ATTENTION;
+	if (!what)
+		return ERR_OK;
+	p->inside = arena_calloc(&p->in.arena, (size_t)p->forecast.inputs, sizeof *p->inside);
+	if (!p->inside)
+		return fail_nomem(e);
+	return inside_look(s, p->in.m, what, p->in.batch.item, p->forecast.inputs, p->inside, e);
+}
+
 static enum err prepare_forecast(struct inference *in, struct store *s, struct error *e)
 {
 	struct prediction *p = (struct prediction *)in;
-	const struct forecast_body *b = &p->forecast;
+	struct forecast_body *b = &p->forecast;
 	const struct net_spec *net = &forecaster_of(p)->net;
+	b->return_attention |= b->inside & INSPECT_ATTENTION && net_attends(net);
 	if (b->prediction_length > net->horizon)
 		return fail(e, ERR_INVALID, "/parameters/prediction_length", "%s forecasts at most %d steps, not %d", p->in.m->name,
 		            net->horizon, b->prediction_length);
-	if (b->return_attention && net->decoder != DECODER_ATTENTION)
+	if (b->return_attention && !net_attends(net))
 		return fail(e, ERR_INVALID, "/parameters/return_attention", "%s has no attention: its decoder is %s", p->in.m->name,
 		            decoder_names[net->decoder]);
 	int steps = b->prediction_length ? b->prediction_length : net->horizon;
@@ -184,7 +209,7 @@ static enum err prepare_forecast(struct inference *in, struct store *s, struct e
 		rc = fail_nomem(e);
 	for (int i = 0; !rc && i < b->inputs; i++)
 		rc = prepare_input(p, s, i, steps, e);
-	return rc;
+	return rc ? rc : look_inside(p, s, e);
 }
 
 static void render_forecast(struct inference *in)
@@ -212,6 +237,7 @@ static void render_forecast(struct inference *in)
 			.level = b->level, .levels = b->levels,
 			.quantile = c->quantile + at, .quantile_stride = (size_t)net->targets * (size_t)net->horizon,
 			.attention = c->attention, .window = f->pipeline.window,
+			.inside = p->inside ? &p->inside[i] : NULL,
 		};
 		for (int q = 0; q < b->levels; q++)
 			infinite |= !isfinite(out[k].quantile[(size_t)q * out[k].quantile_stride]);
@@ -237,6 +263,8 @@ HANDLER(post_forecast)
 	p->in.timeout_ms = p->forecast.timeout_ms;
 	p->in.prepare = prepare_forecast;
 	p->in.render = render_forecast;
+	p->in.fini = release_inside;
+	p->in.reads_store = p->forecast.inside != 0;
 	for (int i = 0; i < p->forecast.inputs; i++)
 		p->in.reads_store |= p->forecast.input[i].dataset != NULL;
 	inference_go(&p->in);

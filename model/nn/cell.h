@@ -30,6 +30,13 @@ struct cell {
 	struct linear input, recurrent;   /* in -> gates hid and hid -> gates hid */
 };
 
+/* What the tape's gates are called, in their order. */
+struct cell_gate {
+	const char *name;                 /* NULL: an RNN's only one, the argument of its state */
+	bool candidate;                   /* a value that is proposed, -1 … 1; else a share that passes, 0 … 1 */
+};
+const struct cell_gate *cell_gate(enum cell_type type, int gate);
+
 /* The state of some sequences, [n][hid] each. c is the memory of an LSTM, NULL for other cells. */
 struct cell_state { real *h, *c; };
 

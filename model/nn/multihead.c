@@ -113,6 +113,21 @@ void multihead_forward(const struct multihead *m, const real *params, const stru
 	linear_forward(&m->out, params, tape->wt_out, p->rows, tape->mixed, y);
 }
 
+/* The one sequence's queries, keys and values are still where forward gathered them. */
+void multihead_shares(const struct multihead *m, int T, int head, struct multihead_tape *tape, real *shares)
+{
+	struct head h = head_of(m, head, T, tape->qkv);
+	for (int first = 0; first < T; first += BLOCK) {
+		size_t sees = (size_t)block_sees(&h, first), behind = (size_t)T - sees;
+		block_shares(&h, first, tape->shares);
+		for (int i = 0; i < block_size(&h, first); i++) {
+			real *row = shares + (size_t)(first + i) * (size_t)T;
+			memcpy(row, tape->shares + (size_t)i * sees, sees * sizeof(real));
+			memset(row + sees, 0, behind * sizeof(real));
+		}
+	}
+}
+
 /* A share of 0 passes no gradient to its score, so steps to come need no mask here. */
 static void head_backward(const struct head *h, const real *dout, struct multihead_tape *tape, real *dq, real *dk,
                           real *dv)

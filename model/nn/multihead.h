@@ -38,6 +38,8 @@ void multihead_tape_take(struct multihead_tape *t, const struct multihead *m, si
 /** x, y [rows][hid]. */
 void multihead_forward(const struct multihead *m, const real *params, const struct packing *p, const real *x,
                        struct multihead_tape *tape, real *y);
+/** After a forward pass over one sequence of T steps: the shares a_ts [T][T] of one head. */
+void multihead_shares(const struct multihead *m, int T, int head, struct multihead_tape *tape, real *shares);
 /** dx is written, dparams added to. */
 void multihead_backward(const struct multihead *m, const real *params, const struct packing *p, const real *x,
                         const real *dy, struct multihead_tape *tape, real *dparams, real *dx);

@@ -4,35 +4,16 @@
  *                       └── c of an LSTM    └► final states ─┴─► decoder ─► y
  *
  * The final h is gathered from the outputs, behind the norm, each direction's at its own last step; so its gradient
- * takes the outputs' way. A `struct network` says where each stage's weights lie in the flat block; a `struct
- * workspace` says where its activations lie in the caller's scratch. Both are computed afresh by each call, so no
+ * takes the outputs' way. A `struct chain` says where each stage's weights lie in the flat block; a `struct
+ * chain_tape` says where its activations lie in the caller's scratch. Both are computed afresh by each call, so no
  * state outlives one. */
 #include "model/nn/network.h"
 
-#include "model/nn/batch_norm.h"
-#include "model/nn/decoder.h"
-#include "model/nn/encoder.h"
-#include "model/nn/front.h"
+#include "model/nn/chain.h"
 
 #include <string.h>
 
-struct network {
-	struct front front;
-	struct encoder encoder;
-	struct batch_norm norm;
-	struct decoder decoder;
-};
-
-struct workspace {
-	struct front_tape front;
-	struct encoder_tape encoder;
-	struct batch_norm_tape norm;
-	struct decoder_tape decoder;
-	struct cell_state final;            /* [B][width] */
-	struct encoded_gradient gradient;
-};
-
-static void network_of(const struct net_spec *s, struct network *net)
+static void chain_at(const struct net_spec *s, struct chain *net)
 {
 	struct tensor_table table;
 	net_tensors(s, &table);
@@ -42,7 +23,7 @@ static void network_of(const struct net_spec *s, struct network *net)
 	decoder_at(s, &table, &net->decoder);
 }
 
-static void workspace_take(const struct network *net, int T, int B, struct scratch *s, struct workspace *w)
+static void chain_tape_take(const struct chain *net, int T, int B, struct scratch *s, struct chain_tape *w)
 {
 	front_tape_take(&w->front, &net->front, T, B, s);
 	const struct packing *p = front_packing(&net->front, &w->front);
@@ -64,11 +45,11 @@ size_t network_scratch(const struct net_spec *s, int T, int B)
 	if (__builtin_mul_overflow(B, front_sequences(s), &sequences) || __builtin_mul_overflow(T, sequences, &rows)
 	    || __builtin_mul_overflow(net_steps(s, T), sequences, &steps))
 		return SIZE_MAX / sizeof(real);
-	struct network net;
-	struct workspace w;
+	struct chain net;
+	struct chain_tape w;
 	struct scratch measure = { 0 };
-	network_of(s, &net);
-	workspace_take(&net, T, B, &measure, &w);
+	chain_at(s, &net);
+	chain_tape_take(&net, T, B, &measure, &w);
 	return measure.used;
 }
 
@@ -78,16 +59,15 @@ static bool trains(const struct network_input *in)
 	return in->dropout && in->dropout->key;
 }
 
-/* Set up both structures for a pass. */
-static void network_open(const struct net_spec *s, const struct network_input *in, real *ws, struct network *net,
-                         struct workspace *w)
+void chain_open(const struct net_spec *s, const struct network_input *in, real *ws, struct chain *net,
+                struct chain_tape *w)
 {
-	network_of(s, net);
-	workspace_take(net, in->T, in->B, &(struct scratch){ .base = ws }, w);
+	chain_at(s, net);
+	chain_tape_take(net, in->T, in->B, &(struct scratch){ .base = ws }, w);
 	front_open(&net->front, in, &w->front);
 }
 
-static struct encoded encoded_of(const struct network *net, const struct workspace *w)
+static struct encoded encoded_of(const struct chain *net, const struct chain_tape *w)
 {
 	return (struct encoded){
 		.packing = front_packing(&net->front, &w->front),
@@ -105,10 +85,10 @@ static struct network_state start_of(const struct net_spec *s, const struct netw
 void network_forward(const struct net_spec *s, const real *params, const struct network_input *in,
                      const struct network_output *out, real *ws)
 {
-	struct network net;
-	struct workspace w;
+	struct chain net;
+	struct chain_tape w;
 
-	network_open(s, in, ws, &net, &w);
+	chain_open(s, in, ws, &net, &w);
 	front_forward(&net.front, params, in, &w.front);
 	struct encoded encoded = encoded_of(&net, &w);
 	const struct packing *p = encoded.packing;
@@ -122,7 +102,7 @@ void network_forward(const struct net_spec *s, const real *params, const struct 
 		encoder_states(&net.encoder, p, &w.encoder, out->final);
 }
 
-static void gradient_clear(const struct network *net, const struct packing *p, struct encoded_gradient *d)
+static void gradient_clear(const struct chain *net, const struct packing *p, struct encoded_gradient *d)
 {
 	size_t width = (size_t)net->encoder.width, states = (size_t)p->B * width;
 	memset(d->outputs, 0, (size_t)p->rows * width * sizeof(real));
@@ -135,11 +115,11 @@ static void gradient_clear(const struct network *net, const struct packing *p, s
 void network_backward(const struct net_spec *s, const real *params, const struct network_input *in, const real *dy,
                       real *dparams, real *dx, real *ws)
 {
-	struct network net;
-	struct workspace w;
+	struct chain net;
+	struct chain_tape w;
 	struct encoded_gradient *d = &w.gradient;
 
-	network_open(s, in, ws, &net, &w);
+	chain_open(s, in, ws, &net, &w);
 	struct encoded encoded = encoded_of(&net, &w);
 	const struct packing *p = encoded.packing;
 	gradient_clear(&net, p, d);

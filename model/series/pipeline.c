@@ -249,6 +249,19 @@ long fill_forward(double *rows, size_t n, int columns, int *column, size_t *row)
 	return (long)filled;
 }
 
+void pipeline_channel_name(const struct pipeline *p, int c, char out[PIPELINE_CHANNEL_NAME])
+{
+	const struct feature *f = p->feature;
+	char indicator[FRAME_NAME_MAX - 8];
+	for (; c >= feature_channels(f); f++)
+		c -= feature_channels(f);
+	feature_format(f, indicator, sizeof indicator);
+	if (f->kind == FEATURE_COLUMN)
+		memcpy(out, p->column[f->column], sizeof p->column[f->column]);
+	else
+		snprintf(out, PIPELINE_CHANNEL_NAME, "%s%s", indicator, c ? "_signal" : "");
+}
+
 enum err pipeline_rows(const struct pipeline *p, const struct frame *f, double *out, size_t *first, size_t *filled,
                        struct error *e)
 {

@@ -15,7 +15,8 @@
  *
  * What reconstructs its window has no last value to hold on to: its targets are absolute and standardised, as
  * channels too. A model that was trained elsewhere has no scales: its channels are TRANSFORM_NONE and its targets
- * absolute with mean 0 and scale 1, so the network is given the values as they are, and what it says is the forecast. */
+ * absolute with mean 0 and scale 1, so the network is given the values as they are, and what it says is the
+ * forecast. */
 #ifndef GATECAST_SERIES_PIPELINE_H
 #define GATECAST_SERIES_PIPELINE_H
 
@@ -78,6 +79,9 @@ enum err pipeline_init(struct pipeline *p, const char *const *targets, int n_tar
                        const struct frame *f, struct error *e);
 /** Rows that one forecast needs: window + the longest look-back. */
 int pipeline_context(const struct pipeline *p);
+/** What channel c is called: its column's or its indicator's name; the second of macd ends in "_signal". */
+#define PIPELINE_CHANNEL_NAME (FRAME_NAME_MAX + 1)
+void pipeline_channel_name(const struct pipeline *p, int c, char out[PIPELINE_CHANNEL_NAME]);
 /** Copy the pipeline's columns of f as [rows][columns], filled forward; *first = the first row with no
  *  missing value (rows before it are not usable). filled counts replaced cells. out: rows * columns. */
 enum err pipeline_rows(const struct pipeline *p, const struct frame *f, double *out,

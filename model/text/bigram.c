@@ -1,5 +1,5 @@
-/* bigram.c - all neighbours as numbers a << 32 | b, sorted: the pairs of a token are a run, and a pair's count the length
- * of its own. */
+/* bigram.c - all neighbours as numbers a << 32 | b, sorted: the pairs of a token are a run, and a pair's count the
+ * length of its own. */
 #include "model/text/bigram.h"
 
 #include <math.h>

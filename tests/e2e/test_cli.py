@@ -13,6 +13,7 @@ OPTIONS = {
                 train-threads checkpoint-interval""",
     "train": "db target features model preset horizon window epochs hidden seed train-threads log-level",
     "predict": "db version json",
+    "inspect": "db version format output",
     "quantise": "db version",
     "check": "db",
     "key": "db name scopes",

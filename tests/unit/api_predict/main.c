@@ -7,6 +7,7 @@ int main(void)
 {
 	SRunner *r = srunner_create(scan_suite());
 	srunner_add_suite(r, forecast_suite());
+	srunner_add_suite(r, inspect_suite());
 	srunner_add_suite(r, predict_suite());
 	srunner_add_suite(r, infer_suite());
 	srunner_add_suite(r, text_suite());

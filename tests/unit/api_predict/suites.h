@@ -6,6 +6,7 @@
 
 Suite *scan_suite(void);
 Suite *forecast_suite(void);
+Suite *inspect_suite(void);
 Suite *predict_suite(void);
 Suite *infer_suite(void);
 Suite *text_suite(void);

@@ -309,7 +309,7 @@ START_TEST(test_forecast_render)
 	static const float attention[] = { 0.25f, 0.75f, 0.1f, 0.9f, 0, 1 };
 	static const int64_t at[] = { 1510704000, 1510790400, 1510876800 };
 	const struct forecast_output o[] = {
-		{ "Clo\"se", 3, at, mean, level, 2, quantile, 4, attention, 2 },
+		{ "Clo\"se", 3, at, mean, level, 2, quantile, 4, attention, 2, NULL },
 		{ .target = "b", .steps = 1, .mean = mean },
 	};
 	const struct skill_view skill = { 0.98, 0.01, NAN, "better" };

@@ -477,6 +477,38 @@ START_TEST(raw_numbers_pass)
 }
 END_TEST
 
+/* An absolute target is standardised like its channel, knows no last value, and its errors mean the same everywhere. */
+START_TEST(absolute_targets_are_standardised)
+{
+	static const char *const target[] = { "close" };
+	struct frame *f = make_frame(1);
+	double rows[60], scratch[60], mean = 0, square = 0;
+	float x[5];
+	struct anchor a;
+	struct pipeline p;
+	for (int i = 0; i < 60; i++) {
+		rows[i] = 100 + 7 * sin(i);
+		mean += rows[i] / 60;
+	}
+	for (int i = 0; i < 60; i++)
+		square += (rows[i] - mean) * (rows[i] - mean) / 60;
+	ck_assert_int_eq(pipeline_init(&p, target, 1, NULL, 0, 5, 1, f, NULL), ERR_OK);
+	p.target[0].absolute = true;
+	ck_assert_int_eq(pipeline_fit(&p, rows, 60, NULL), ERR_OK);
+	ck_assert_uint_le(pipeline_scratch(&p), 60);
+	ck_assert(!p.target[0].log && p.channel[0].transform == TRANSFORM_STANDARD);
+	ck_assert(near(p.target[0].mean, mean, 1e-9) && near(p.target[0].scale, sqrt(square), 1e-9));
+	ck_assert(near(p.channel[0].mean, mean, 1e-9) && near(p.channel[0].scale, sqrt(square), 1e-9));
+	pipeline_window(&p, rows + 20, scratch, x, &a);
+	ck_assert(near(a.volatility[0], 1, 0));
+	for (int i = 0; i < 5; i++) {
+		double y = pipeline_encode(&p, 0, &a, rows[20 + i]);
+		ck_assert(near(y, (double)x[i], 1e-5) && near(pipeline_decode(&p, 0, &a, y), rows[20 + i], 1e-9));
+	}
+	frame_free(f);
+}
+END_TEST
+
 START_TEST(constants)
 {
 	static const char *const target[] = { "close" };
@@ -563,6 +595,7 @@ int main(void)
 	tcase_add_test(c, fit_reads_its_rows);
 	tcase_add_test(c, there_and_back);
 	tcase_add_test(c, raw_numbers_pass);
+	tcase_add_test(c, absolute_targets_are_standardised);
 	tcase_add_test(c, constants);
 	tcase_add_loop_test(c, wild_requests, 0, 10);
 	tcase_add_test(c, one_row);

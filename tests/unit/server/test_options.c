@@ -33,6 +33,7 @@ static const struct { const char *command, *name, *variable; size_t at; long fal
 	{ "train", "hidden", "GATECAST_HIDDEN", AT(hidden), 64, 1, 2048 },
 	{ "train", "seed", "GATECAST_SEED", AT(seed), 1, 0, LONG_MAX },
 	{ "predict", "version", "GATECAST_VERSION", AT(version), 0, 0, INT_MAX },
+	{ "inspect", "version", "GATECAST_VERSION", AT(version), 0, 0, INT_MAX },
 	{ "quantise", "version", "GATECAST_VERSION", AT(version), 0, 0, INT_MAX },
 	{ "convert", "horizon", "GATECAST_HORIZON", AT(weights.horizon), 0, 0, 1000 },
 	{ "convert", "targets", "GATECAST_TARGETS", AT(weights.targets), 0, 0, 16 },
@@ -43,6 +44,9 @@ static const struct { const char *command, *name, *variable; size_t at; const ch
 	{ "serve", "db", "GATECAST_DB", AT(db), "gatecast.db" },
 	{ "train", "db", "GATECAST_DB", AT(db), "gatecast.db" },
 	{ "predict", "db", "GATECAST_DB", AT(db), "gatecast.db" },
+	{ "inspect", "db", "GATECAST_DB", AT(db), "gatecast.db" },
+	{ "inspect", "format", "GATECAST_FORMAT", AT(format), "svg" },
+	{ "inspect", "output", "GATECAST_OUTPUT", AT(output), "." },
 	{ "quantise", "db", "GATECAST_DB", AT(db), "gatecast.db" },
 	{ "check", "db", "GATECAST_DB", AT(db), "gatecast.db" },
 	{ "key", "db", "GATECAST_DB", AT(db), "gatecast.db" },
@@ -70,7 +74,7 @@ static const struct { const char *command, *name, *variable; size_t at; } flags[
 /* The arguments that a command cannot do without. */
 static const struct { const char *command, *argument[2]; } needed[] = {
 	{ "serve", { NULL } }, { "train", { "series.csv" } }, { "predict", { "model", "series.csv" } }, { "check", { NULL } },
-	{ "quantise", { "model", "series.csv" } }, { "key", { "list" } }, { "health", { NULL } }, { "convert", { "from.safetensors", "to.safetensors" } },
+	{ "inspect", { "model", "series.csv" } }, { "quantise", { "model", "series.csv" } }, { "key", { "list" } }, { "health", { NULL } }, { "convert", { "from.safetensors", "to.safetensors" } },
 };
 
 /* options_read() of `gatecast COMMAND [--option] arguments`; option may be NULL. */
