@@ -8,7 +8,7 @@ import pytest
 from gatecast import JSON, Client, Daemon, csv_text, job_body, series
 
 ROUNDS = 1000
-BACKGROUND = ROUNDS // 50   # threads that have nothing to do with requests
+BACKGROUND = ROUNDS // 10   # threads that have nothing to do with requests
 RESPONSE = 16               # the object, and what each of its headers takes
 
 
