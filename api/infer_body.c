@@ -297,7 +297,8 @@ enum err infer_body_parse(const char *text, size_t len, size_t json_len, struct 
 	if (!q.body.value)
 		scan_missing(s, "inputs");
 	if (q.tail.len > 0)
-		scan_fail(s, ERR_INVALID, "%zu bytes follow the JSON that no input's \"binary_data_size\" speaks of", q.tail.len);
+		scan_fail(s, ERR_INVALID, "%zu bytes follow the JSON that no input's \"binary_data_size\" speaks of",
+			q.tail.len);
 	q.body.binary = (q.output ? q.output : q.outputs) == WISH_BINARY;
 	if (!s->rc)
 		*out = q.body;

@@ -7,7 +7,7 @@
 
 #define NAME_MAX_BYTES 64
 
-/* Eight bytes at a time: a byte of v is 0 where its comma is, so its top bit stays clear when 0x7F is added to the others. */
+/* Eight bytes at a time: where a comma is, v's byte is 0, and its top bit alone stays clear when 0x7F is added to each. */
 static size_t count_commas(const char *p, const char *end)
 {
 	const uint64_t low = UINT64_C(0x7F7F7F7F7F7F7F7F), ones = UINT64_C(0x0101010101010101);

@@ -26,7 +26,7 @@
 #include "storage/key_store.h"
 
 #define IDLE_S         60                /* a kept connection may wait so long for its next request */
-#define DISCARD_MAX    (8u << 20)        /* a refused body up to this is read to its end, so that its sender sees the answer */
+#define DISCARD_MAX    (8u << 20)        /* a refused body up to this is read, so that its sender sees the answer */
 #define CONNECTION_MEMORY (16u << 10)
 #define SPARE_CONNECTIONS 64             /* to answer 503 on, above the limit */
 #define SPARE_EXCHANGES   64             /* kept by a listener for its next requests, with their memory: */
@@ -88,7 +88,7 @@ struct http {
 static void count_open(struct listener *l, int change)
 {
 	if (!l->admin)
-		metrics.connections = (uint64_t)(l->http->open += change);
+		metrics.connections = (uint64_t)(atomic_fetch_add(&l->http->open, change) + change);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
@@ -443,7 +443,8 @@ static void exchange_give(struct listener *l, struct exchange *x)
 	x->stage = STAGE_BODY;
 	x->rc = ERR_OK;
 	x->allow[0] = '\0';
-	x->close = x->streaming = x->abandoned = false;
+	x->close = x->streaming = false;
+	x->abandoned = false;
 	x->received = x->taken = 0;
 	x->next_spare = l->spare;
 	l->spare = x;

@@ -127,7 +127,8 @@ enum err inflate_new(const char *name, struct inflate **out, struct error *e)
 		return ERR_OK;
 	const struct coding *coding = find(name);
 	if (!coding)
-		return fail(e, ERR_MEDIA_TYPE, "Content-Encoding", "the coding \"%.64s\" is not offered; one of " INFLATE_CODINGS " is", name);
+		return fail(e, ERR_MEDIA_TYPE, "Content-Encoding",
+		            "the coding \"%.64s\" is not offered; one of " INFLATE_CODINGS " is", name);
 	struct inflate *z = calloc(1, sizeof *z);
 	if (!z)
 		return fail_nomem(e);

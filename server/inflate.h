@@ -24,7 +24,7 @@ typedef enum err inflate_sink(void *arg, const char *bytes, size_t len, struct e
 /** ERR_MEDIA_TYPE: a coding not offered, or two of them. *out is NULL for "identity". */
 enum err inflate_new(const char *coding, struct inflate **out, struct error *e);
 void inflate_free(struct inflate *z);
-/** What the bytes inflate to goes to the sink, whose failure ends it. ERR_SYNTAX: they are not of the coding. ERR_TOO_LARGE. */
+/** What the bytes inflate to goes to the sink, whose failure ends it. ERR_SYNTAX: not of the coding. ERR_TOO_LARGE. */
 enum err inflate_push(struct inflate *z, const char *bytes, size_t len, inflate_sink *sink, void *arg, struct error *e);
 /** No more will come: ERR_SYNTAX when the end is missing. */
 enum err inflate_finish(const struct inflate *z, struct error *e);
