@@ -1,6 +1,6 @@
-/* cmd_quantise.c - what `serve --int8` saves and costs a stored model, as floats and quantised side by side: bytes of its
- * network, how far its outputs move, time of a sequence and, of a forecaster on the end of a series, the error of its
- * forecasts against what came. */
+/* cmd_quantise.c - what `serve --int8` saves and costs a stored model, as floats and quantised side by side: bytes
+ * of its network, how far its outputs move, time of a sequence and, of a forecaster on the end of a series, the error
+ * of its forecasts against what came. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
