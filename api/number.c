@@ -1,22 +1,20 @@
-/* number.c - decimal text and binary floating point, both ways.
+/* number.c - the grammars of numbers, and how a number looks; decimal.h does the arithmetic.
  *
- * Reading. A number is its significant digits times a power of ten. Where the digits fit 53 bits and the power is at most
- * 10^22, both are exact doubles and one IEEE multiplication or division rounds once, hence correctly (Clinger 1990).
- * Up to 19 digits and 10^27 are exact in x86's 80-bit format: there the operation rounds once to 64 bits, and the second
- * rounding, to 53, is right unless the 11 bits that it drops are exactly one half.
- * Everything else goes through strtod on a copy of bounded size: beyond 768 significant digits only "is anything left?"
- * can change the result, and one last digit says it. strtod reads a point because no thread ever sets a locale.
- *
- * Writing. Most numbers of people are short decimals: the smallest k for which round(v 10^k) / 10^k is v again gives the
- * shortest text. What that does not find is tried with rising precision until it reads back. */
+ * Reading. The digits and a power of ten go to decimal.h, eight digits at a time. Where the digits fit 53 bits and the
+ * power is at most 10^22, both are exact doubles and one IEEE division rounds once, hence correctly (Clinger 1990).
+ * More than 19 digits are cut: where the cut number and the next give the same double, so does the whole. What stays
+ * undecided goes through strtod on a copy of bounded size: beyond 768 significant digits only "is anything left?"
+ * can change the result, and one last digit says it. strtod reads a point because no thread ever sets a locale. */
 #include "api/number.h"
 
-#include <float.h>
+#include <endian.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "api/decimal.h"
 
 #define MANTISSA_DIGITS 19                   /* always fit 64 bits */
 #define SLOW_DIGITS     768
@@ -24,12 +22,11 @@
 
 static const double power_of_ten[] = {
 	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
-	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+	1e12, 1e13, 1e14, 1e15,
 };
-#define EXACT_POWER 22
 
 /* The digits of a number as they stand in the text, value = digits x 10^exponent. */
-struct decimal {
+struct numeral {
 	const char *begin, *end;   /* mantissa: digits and at most one point */
 	size_t digits;             /* from the first that is not 0 */
 	uint64_t mantissa;         /* of the first 19 of them */
@@ -42,7 +39,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static const char *scan_digits(const char *s, const char *end, struct decimal *d)
+static const char *scan_digits(const char *s, const char *end, struct numeral *d)
 {
 	for (; s < end && is_digit(*s); s++) {
 		if (d->digits == 0 && *s == '0')
@@ -55,7 +52,7 @@ static const char *scan_digits(const char *s, const char *end, struct decimal *d
 }
 
 /* Past e, a sign and digits; NULL when the digits are not there. */
-static const char *scan_exponent(const char *s, const char *end, struct decimal *d)
+static const char *scan_exponent(const char *s, const char *end, struct numeral *d)
 {
 	int64_t value = 0;
 	bool negative = false;
@@ -72,7 +69,7 @@ static const char *scan_exponent(const char *s, const char *end, struct decimal 
 }
 
 /* An unsigned decimal. Strict is JSON's: one leading zero at most, digits on both sides of a point; else on one side. */
-static const char *scan_decimal(const char *s, const char *end, bool strict, struct decimal *d)
+static const char *scan_decimal(const char *s, const char *end, bool strict, struct numeral *d)
 {
 	const char *whole = s, *fraction;
 
@@ -93,34 +90,7 @@ static const char *scan_decimal(const char *s, const char *end, bool strict, str
 	return s < end && (*s == 'e' || *s == 'E') ? scan_exponent(s, end, d) : s;
 }
 
-#if LDBL_MANT_DIG == 64
-#define EXTENDED_POWER 27   /* 5^27 < 2^64 */
-#define DROPPED_BITS   0x7FF
-#define DROPPED_HALF   0x400
-
-/* One operation in the extended format; false where its result cannot be rounded again. */
-static bool value_extended(const struct decimal *d, double *out)
-{
-	static const long double power[] = { 1, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L };
-	int64_t e = llabs(d->exponent);
-	uint64_t bits;
-
-	if (d->digits > MANTISSA_DIGITS || e > EXTENDED_POWER)
-		return false;
-	long double p = e <= EXACT_POWER ? (long double)power_of_ten[e] : power[e - EXACT_POWER];
-	long double v = d->exponent < 0 ? (long double)d->mantissa / p : (long double)d->mantissa * p;
-	memcpy(&bits, &v, sizeof bits);   /* the mantissa comes first */
-	*out = (double)v;
-	return (bits & DROPPED_BITS) != DROPPED_HALF;
-}
-#else
-static bool value_extended(const struct decimal *d, double *out)
-{
-	return false;
-}
-#endif
-
-static double value_slow(const struct decimal *d)
+static double value_slow(const struct numeral *d)
 {
 	char text[SLOW_DIGITS + 32];
 	size_t n = 0, seen = 0;
@@ -144,16 +114,22 @@ static double value_slow(const struct decimal *d)
 	return strtod(text, NULL);
 }
 
-static bool value_of(const struct decimal *d, double *out)
+/* The digits that did not fit: they lie between none and one more in the last place. */
+static bool value_cut(const struct numeral *d, double *out)
 {
-	double v;
+	int64_t exponent = d->exponent + (int64_t)(d->digits - MANTISSA_DIGITS);
+	double above;
 
-	if (d->digits == 0)
-		v = 0;
-	else if (d->digits <= MANTISSA_DIGITS && d->mantissa <= (1ULL << 53) && llabs(d->exponent) <= EXACT_POWER)
-		v = d->exponent < 0 ? (double)d->mantissa / power_of_ten[-d->exponent]
-			: (double)d->mantissa * power_of_ten[d->exponent];
-	else if (!value_extended(d, &v))
+	return decimal_to_double(d->mantissa, exponent, out) && decimal_to_double(d->mantissa + 1, exponent, &above)
+		&& *out == above;
+}
+
+static bool value_of(const struct numeral *d, double *out)
+{
+	double v = 0;
+	bool decided = d->digits <= MANTISSA_DIGITS ? decimal_to_double(d->mantissa, d->exponent, &v) : value_cut(d, &v);
+
+	if (!decided)
 		v = value_slow(d);
 	if (!isfinite(v))
 		return false;
@@ -161,39 +137,89 @@ static bool value_of(const struct decimal *d, double *out)
 	return true;
 }
 
-#define SHORT_DIGITS 15   /* always below 2^53 */
+/* Eight characters as they lie in memory, the first lowest; a digit's byte is its value, any other's is above 9. */
+static uint64_t load_digits(const char *s)
+{
+	uint64_t v;
 
-/* What most numbers of people are, without a struct: up to 15 digits, a point perhaps, no exponent. NULL for all others,
+	memcpy(&v, s, sizeof v);
+	return le64toh(v) ^ UINT64_C(0x3030303030303030);
+}
+
+/* How many of the first are digits. */
+static int leading_digits(uint64_t v)
+{
+	uint64_t others = (v | (v + UINT64_C(0x7676767676767676))) & UINT64_C(0x8080808080808080);
+
+	return others ? __builtin_ctzll(others) / 8 : 8;
+}
+
+/* The number that eight digits make: pairs, then fours, then all. */
+static uint64_t join_digits(uint64_t v)
+{
+	v = (v * 10 + (v >> 8)) & UINT64_C(0x00FF00FF00FF00FF);
+	v = (v * 100 + (v >> 16)) & UINT64_C(0x0000FFFF0000FFFF);
+	return (v * 10000 + (v >> 32)) & UINT32_MAX;
+}
+
+/* *m = *m and the digits at s behind it; where they end. Beyond 19 digits *m is meaningless. */
+static inline const char *read_digits(const char *s, const char *end, uint64_t *m)
+{
+	static const uint64_t power[] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000 };
+
+	while (end - s >= 8) {
+		uint64_t v = load_digits(s);
+		int n = leading_digits(v);
+		if (n > 0)
+			*m = *m * power[n] + join_digits(v << (64 - 8 * n));
+		s += n;
+		if (n < 8)
+			return s;
+	}
+	for (; s < end && is_digit(*s); s++)
+		*m = *m * 10 + (uint64_t)(*s - '0');
+	return s;
+}
+
+#define EXACT_DIGITS 15   /* always below 2^53 */
+
+/* What most numbers are, without a struct: up to 19 digits, a point perhaps, no exponent. NULL for all others,
  * right or wrong; they are for the full grammar. */
-static const char *read_short(const char *s, const char *end, double *out)
+static const char *read_plain(const char *s, const char *end, double *out)
 {
 	bool negative = s < end && *s == '-';
-	const char *whole = s + negative, *p = whole, *point;
+	const char *whole = s + negative;
+	const char *p = whole;
 	uint64_t m = 0;
+	double v;
 
+	/* A few digits, as many as in the number before: one by one, the processor guesses the end and runs ahead. */
 	for (; p < end && is_digit(*p); p++)
 		m = m * 10 + (uint64_t)(*p - '0');
 	ptrdiff_t digits = p - whole, places = 0;
 	if (digits == 0 || (*whole == '0' && digits > 1))
 		return NULL;
 	if (p < end && *p == '.') {
-		for (point = ++p; p < end && is_digit(*p); p++)
-			m = m * 10 + (uint64_t)(*p - '0');
-		places = p - point;
+		const char *fraction = p + 1;
+		p = read_digits(fraction, end, &m);
+		places = p - fraction;
 		if (places == 0)
 			return NULL;
 	}
-	if (digits + places > SHORT_DIGITS || (p < end && (*p == 'e' || *p == 'E')))
+	if (digits + places > MANTISSA_DIGITS || (p < end && (*p == 'e' || *p == 'E')))
 		return NULL;
-	double v = (double)m / power_of_ten[places];
+	if (digits + places <= EXACT_DIGITS)
+		v = (double)m / power_of_ten[places];
+	else if (!decimal_to_double(m, -places, &v))
+		return NULL;
 	*out = negative ? -v : v;
 	return p;
 }
 
 const char *number_json(const char *s, const char *end, double *out)
 {
-	struct decimal d = { 0 };
-	const char *next = read_short(s, end, out);
+	struct numeral d = { 0 };
+	const char *next = read_plain(s, end, out);
 
 	if (next)
 		return next;
@@ -212,7 +238,7 @@ static bool is_blank(char c)
 
 bool number_cell(const char *s, size_t len, double *out)
 {
-	struct decimal d = { 0 };
+	struct numeral d = { 0 };
 	const char *end = s + len;
 
 	while (s < end && is_blank(*s))
@@ -224,58 +250,72 @@ bool number_cell(const char *s, size_t len, double *out)
 	return scan_decimal(s, end, false, &d) == end && value_of(&d, out);
 }
 
-/* m with its last `places` digits behind a point. */
-static void write_decimal(struct strbuf *b, bool negative, uint64_t m, int places)
-{
-	char text[40], *s = text + sizeof text;
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 
-	for (int i = 0; m > 0 || i <= places; i++) {
-		if (i == places && places > 0)
-			*--s = '.';
+#define PLAIN_FIRST (-5)   /* the power of ten of the first digit from which no exponent is written, … */
+#define PLAIN_LAST  16     /* … and to which */
+
+static char *put_zeros(char *to, int n)
+{
+	memset(to, '0', (size_t)n);
+	return to + n;
+}
+
+static char *put(char *to, const char *digits, int n)
+{
+	memcpy(to, digits, (size_t)n);
+	return to + n;
+}
+
+/* The point behind the first `whole` digits; before them all and some zeros where whole <= 0, after some where it is more. */
+static char *put_plain(char *to, const char *digits, int n, int whole)
+{
+	if (whole >= n)
+		return put_zeros(put(to, digits, n), whole - n);
+	if (whole <= 0) {
+		to = put_zeros(put(to, "0.", 2), -whole);
+		return put(to, digits, n);
+	}
+	to = put(to, digits, whole);
+	*to++ = '.';
+	return put(to, digits + whole, n - whole);
+}
+
+static char *put_exponent(char *to, const char *digits, int n, int exponent)
+{
+	*to++ = digits[0];
+	if (n > 1)
+		*to++ = '.';
+	to = put(to, digits + 1, n - 1);
+	return to + sprintf(to, "e%d", exponent);
+}
+
+/* m's digits without the zeros at its end, which count into *exponent. */
+static int digits_of(uint64_t m, char digits[20], int *exponent)
+{
+	char text[20], *s = text + sizeof text;
+
+	for (; m % 10 == 0; m /= 10)
+		++*exponent;
+	for (; m > 0; m /= 10)
 		*--s = (char)('0' + m % 10);
-		m /= 10;
-	}
+	int n = (int)(text + sizeof text - s);
+	memcpy(digits, s, (size_t)n);
+	return n;
+}
+
+static void write_decimal(struct strbuf *b, bool negative, struct decimal d)
+{
+	char digits[20], text[48], *end = text;
+	int n = digits_of(d.digits, digits, &d.exponent), first = d.exponent + n - 1;
+
 	if (negative)
-		*--s = '-';
-	strbuf_add(b, s, (size_t)(text + sizeof text - s));
-}
-
-static bool reads_as_double(double back, double v)
-{
-	return back == v;
-}
-
-/* Whether text near `back` is v both when read as a float and when read as a double and then cut: so it must
- * stay clear of the midpoints between floats. v > 0. */
-static bool reads_as_float(double back, double v)
-{
-	double gap = v - (double)nextafterf((float)v, 0);
-
-	return fabs(back - v) < 0.499 * gap;
-}
-
-#define SHORT_PLACES   15
-#define SHORT_SMALLEST 1e-5   /* below, an exponent is shorter than the zeros */
-#define DOUBLE_LIMIT   1e15   /* fifteen digits tell apart more than doubles can hold, … */
-#define FLOAT_LIMIT    1e9    /* … and nine hold every float */
-
-/* The shortest decimal without exponent, if its digits are below limit and there are at most 15 places. */
-static bool write_short(struct strbuf *b, double v, double limit, bool (*reads_as)(double back, double v))
-{
-	double a = fabs(v);
-
-	if (a < SHORT_SMALLEST)
-		return false;
-	for (int k = 0; k <= SHORT_PLACES; k++) {
-		double m = rint(a * power_of_ten[k]);
-		if (m >= limit)
-			return false;
-		if (reads_as(m / power_of_ten[k], a)) {
-			write_decimal(b, signbit(v), (uint64_t)m, k);
-			return true;
-		}
-	}
-	return false;
+		*end++ = '-';
+	if (first >= PLAIN_FIRST && first <= PLAIN_LAST)
+		end = put_plain(end, digits, n, first + 1);
+	else
+		end = put_exponent(end, digits, n, first);
+	strbuf_add(b, text, (size_t)(end - text));
 }
 
 static bool write_special(struct strbuf *b, double v)
@@ -291,28 +331,24 @@ static bool write_special(struct strbuf *b, double v)
 
 void number_write(struct strbuf *b, double v)
 {
-	char text[32];
+	if (!write_special(b, v))
+		write_decimal(b, signbit(v), decimal_of_double(fabs(v)));
+}
 
-	if (write_special(b, v) || write_short(b, v, DOUBLE_LIMIT, reads_as_double))
-		return;
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, sizeof text, "%.*g", digits, v);
-		if (strtod(text, NULL) == v)
-			break;
-	}
-	strbuf_adds(b, text);
+/* What the double nearest to the decimal is as a float: readers of JSON go that way. */
+static bool reads_as_float(struct decimal d, float v)
+{
+	double wide;
+
+	return decimal_to_double(d.digits, d.exponent, &wide) && (float)wide == v;
 }
 
 void number_write_float(struct strbuf *b, float v)
 {
-	char text[32];
-
-	if (write_special(b, v) || write_short(b, v, FLOAT_LIMIT, reads_as_float))
+	if (write_special(b, (double)v))
 		return;
-	for (int digits = 6; digits <= 9; digits++) {
-		snprintf(text, sizeof text, "%.*g", digits, (double)v);
-		if (strtof(text, NULL) == v)
-			break;
-	}
-	strbuf_adds(b, text);
+	struct decimal d = decimal_of_float(fabsf(v));
+	if (!reads_as_float(d, fabsf(v)))
+		d = decimal_of_double((double)fabsf(v));
+	write_decimal(b, signbit(v), d);
 }

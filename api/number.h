@@ -1,6 +1,6 @@
 /* number.h - text to double and back, exactly.
  *
- * Clinger's fast path for up to 19 digits and small powers of ten, else strtod. */
+ * The arithmetic is decimal.h's. */
 #ifndef GATECAST_API_NUMBER_H
 #define GATECAST_API_NUMBER_H
 

@@ -164,9 +164,11 @@ END_TEST
 
 static const struct { double v; const char *want; } write_cases[] = {
 	{ 0.0, "0" }, { -0.0, "-0" }, { 1, "1" }, { -1, "-1" }, { 172.3, "172.3" }, { 0.1, "0.1" }, { -0.05, "-0.05" }, { 100, "100" },
-	{ 1234567.875, "1234567.875" }, { 999999999999999, "999999999999999" }, { 1e15, "1e+15" }, { 1e22, "1e+22" },
-	{ 0.30000000000000004, "0.30000000000000004" }, { 1.0 / 3, "0.3333333333333333" }, { 1e-5, "0.00001" }, { 1e-6, "1e-06" },
-	{ 5e-324, "4.94065645841247e-324" }, { 1.7976931348623157e308, "1.7976931348623157e+308" }, { 9007199254740993.0, "9007199254740992" },
+	{ 1234567.875, "1234567.875" }, { 999999999999999, "999999999999999" }, { 1e15, "1000000000000000" }, { 1e16, "10000000000000000" },
+	{ 1e17, "1e17" }, { 1e22, "1e22" }, { 1.5e22, "1.5e22" },
+	{ 0.30000000000000004, "0.30000000000000004" }, { 1.0 / 3, "0.3333333333333333" }, { 1e-5, "0.00001" }, { 1.25e-6, "1.25e-6" }, { 1e-6, "1e-6" },
+	{ 5e-324, "5e-324" }, { 2.2250738585072014e-308, "2.2250738585072014e-308" },
+	{ 1.7976931348623157e308, "1.7976931348623157e308" }, { 9.5367431640625e-7, "9.5367431640625e-7" }, { 2e-323, "2e-323" }, { 9007199254740993.0, "9007199254740992" },
 	{ INFINITY, "null" }, { -INFINITY, "null" }, { NAN, "null" },
 };
 
@@ -183,7 +185,7 @@ END_TEST
 
 static const struct { float v; const char *want; } write_float_cases[] = {
 	{ 0.0f, "0" }, { -0.0f, "-0" }, { 0.1f, "0.1" }, { 1.5f, "1.5" }, { 16777216.0f, "16777216" }, { 0.33333334f, "0.33333334" },
-	{ 1e10f, "1e+10" }, { -2.5f, "-2.5" }, { 3.4028235e38f, "3.4028235e+38" }, { 1e-7f, "1e-07" }, { INFINITY, "null" }, { NAN, "null" },
+	{ 1e10f, "10000000000" }, { -2.5f, "-2.5" }, { 3.4028235e38f, "3.4028235e38" }, { 1e-7f, "1e-7" }, { 1e-45f, "1e-45" }, { 9.5367432e-7f, "9.536743e-7" }, { INFINITY, "null" }, { NAN, "null" },
 };
 
 START_TEST(write_float_known)
@@ -232,7 +234,7 @@ static void expect_round_trip(double v, bool shortest)
 	number_write(&b, v);
 	ck_assert(number_json(b.s, b.s + b.len, &back) == b.s + b.len);
 	ck_assert_msg(bits_of(back) == bits_of(v), "%a written as %s", v, b.s);
-	if (shortest && fabs(v) >= 1e-300)   /* subnormals hold fewer than 15 digits; %.15g may show more than needed */
+	if (shortest)
 		ck_assert_msg(significant(b.s) <= shortest_significant(v), "%s is not the shortest of %a", b.s, v);
 	strbuf_fini(&b);
 }
@@ -249,6 +251,29 @@ START_TEST(write_round_trip)
 		expect_round_trip(rng_normal(&r) * 100, i < 2000);
 		expect_round_trip((double)rng_below(&r, 10000000) / 1000, i < 2000);
 	}
+}
+END_TEST
+
+/* Of all decimals with so few digits that read back, it is the nearest: what %e rounds to. */
+START_TEST(write_nearest)
+{
+	struct rng r;
+	struct strbuf b;
+	char text[40];
+
+	rng_init(&r, 17, RNG_TEST, 3);
+	strbuf_init(&b, 64);
+	for (int i = 0; i < 20000; i++) {
+		double v = i & 1 ? exp(rng_normal(&r) * 20) : double_of((uint64_t)rng_u32(&r) << 32 | rng_u32(&r));
+		if (!isfinite(v) || v == 0)
+			continue;
+		strbuf_reset(&b);
+		number_write(&b, v);
+		snprintf(text, sizeof text, "%.*e", (int)significant(b.s) - 1, v);
+		long double ours = fabsl(strtold(b.s, NULL) - (long double)v), theirs = fabsl(strtold(text, NULL) - (long double)v);
+		ck_assert_msg(ours <= theirs * 1.0001L, "%s, but %s is nearer to %a", b.s, text, v);
+	}
+	strbuf_fini(&b);
 }
 END_TEST
 
@@ -298,6 +323,7 @@ int main(void)
 	tcase_add_loop_test(t, write_known, 0, COUNT(write_cases));
 	tcase_add_loop_test(t, write_float_known, 0, COUNT(write_float_cases));
 	tcase_add_test(t, write_round_trip);
+	tcase_add_test(t, write_nearest);
 	tcase_add_test(t, write_float_round_trip);
 	suite_add_tcase(s, t);
 
