@@ -20,10 +20,11 @@
 #include <strings.h>
 
 #include "api/number.h"
+#include "model/base/nearest.h"
 #include "model/base/utf8.h"
 #include "model/series/calendar.h"
 
-const struct csv_limits csv_default_limits = { .max_rows = 10000000, .max_cells = 32000000, .max_field = 1024 };
+const struct csv_limits csv_default_limits = { .max_rows = 10000000, .max_cells = 32000000, .max_field = 65536 };
 
 #define HEADER_KEPT 65536   /* bytes of a header row that are looked at to find the delimiter */
 #define FOUND_SHOWN 40      /* bytes of a wrong cell that a message repeats */
@@ -33,6 +34,7 @@ enum state { PLAIN, QUOTED, CLOSING, CLOSED };
 
 struct csv_reader {
 	struct csv_limits limits;
+	struct csv_form form;
 	struct error error;           /* code: the failure that every later call repeats */
 	struct frame *frame;
 	bool typed[FRAME_MAX_COLUMNS];
@@ -83,19 +85,9 @@ static enum err fail_line(struct csv_reader *r, enum err code, size_t line, cons
 	return code;
 }
 
-/* Bytes of s that a message shows: whole characters. */
-static int shown(const char *s, size_t len)
-{
-	size_t n = 0, next;
-
-	while (n < len && (next = utf8_length(s + n, len - n)) > 0 && n + next <= FOUND_SHOWN)
-		n += next;
-	return (int)n;
-}
-
 static enum err fail_expected(struct csv_reader *r, const char *expected, const char *s, size_t len)
 {
-	int n = shown(s, len);
+	int n = (int)utf8_prefix(s, len, FOUND_SHOWN);
 
 	return fail_field(r, ERR_INVALID, "expected %s, found \"%.*s%s\"", expected, n, s, (size_t)n < len ? "…" : "");
 }
@@ -114,6 +106,39 @@ static enum err header_field(struct csv_reader *r, const char *name, size_t len)
 	text[len] = '\0';
 	enum err rc = frame_add_column(r->frame, text, COLUMN_NUMBER, &r->error);
 	return rc == ERR_INVALID ? fail_at(r, rc) : rc;
+}
+
+/* The column of that name becomes one of texts. */
+static enum err force_text(struct csv_reader *r, const char *name, size_t len)
+{
+	char text[FRAME_NAME_MAX + 1];
+	const char *known[FRAME_MAX_COLUMNS];
+
+	snprintf(text, sizeof text, "%.*s", (int)(len < sizeof text ? len : sizeof text), name);
+	int column = len < sizeof text ? frame_find(r->frame, text) : -1;
+	if (column >= 0) {
+		r->typed[column] = true;
+		return frame_retype(r->frame, column, COLUMN_TEXT, &r->error);
+	}
+	for (int j = 0; j < r->frame->columns; j++)
+		known[j] = r->frame->column[j].name;
+	const char *near = nearest_name(text, known, (size_t)r->frame->columns);
+	return fail(&r->error, ERR_INVALID, "text", "there is no column \"%s\"%s%s%s", text, near ? "; did you mean \"" : "",
+		near ? near : "", near ? "\"?" : "");
+}
+
+static enum err end_header(struct csv_reader *r)
+{
+	const char *name = r->form.text;
+	enum err rc = ERR_OK;
+
+	r->header_done = true;
+	while (name && !rc) {
+		size_t len = strcspn(name, ",");
+		rc = force_text(r, name, len);
+		name = name[len] ? name + len + 1 : NULL;
+	}
+	return rc;
 }
 
 static bool is_not_finite(const char *s, size_t len)
@@ -306,7 +331,9 @@ static enum err end_row(struct csv_reader *r, size_t next)
 				r->column == 1 ? "" : "s", r->frame->columns);
 			return fail_line(r, ERR_SYNTAX, r->row_line, what);
 		}
-		r->header_done = true;
+		rc = r->header_done ? ERR_OK : end_header(r);
+		if (rc)
+			return rc;
 	}
 	r->column = 0;
 	r->line = r->row_line = next;
@@ -447,7 +474,7 @@ static enum err start(struct csv_reader *r)
 	size_t skip = r->header.len >= 3 && memcmp(r->header.s, bom, 3) == 0 ? 3 : 0;
 
 	r->started = true;
-	r->delimiter = find_delimiter(r->header.s, r->header.len);
+	r->delimiter = r->form.delimiter ? r->form.delimiter : find_delimiter(r->header.s, r->header.len);
 	for (const char *c = "\"\r\n"; *c; c++)
 		r->special[(unsigned char)*c] = true;
 	r->special[0] = true;
@@ -498,14 +525,14 @@ static enum err finish(struct csv_reader *r)
 	if (r->frame->rows == 0)
 		return fail(&r->error, ERR_INVALID, "", "there is no row after the header");
 	for (int j = 0; j < r->frame->columns; j++)
-		if (r->typed[j] && r->frame->column[j].type == COLUMN_NUMBER)
+		if (r->typed[j] && r->frame->column[j].type != COLUMN_DATE)
 			return ERR_OK;
-	return fail(&r->error, ERR_INVALID, "", "no column holds numbers");
+	return fail(&r->error, ERR_INVALID, "", "no column holds numbers or text");
 }
 
 /* ---- what callers see ---- */
 
-enum err csv_new(const struct csv_limits *l, struct csv_reader **out, struct error *e)
+enum err csv_new(const struct csv_limits *l, const struct csv_form *form, struct csv_reader **out, struct error *e)
 {
 	struct csv_reader *r = calloc(1, sizeof *r);
 
@@ -513,6 +540,7 @@ enum err csv_new(const struct csv_limits *l, struct csv_reader **out, struct err
 		return fail_nomem(e);
 	strbuf_init(&r->header, HEADER_KEPT);
 	r->limits = *l;
+	r->form = form ? *form : (struct csv_form){ 0 };
 	r->line = r->field_line = r->row_line = 1;
 	r->frame = frame_new();
 	r->field = malloc(l->max_field ? l->max_field : 1);

@@ -7,11 +7,13 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #include "api/json_write.h"
 #include "api/number.h"
 #include "model/series/calendar.h"
+#include "model/text/token.h"
 
 #define AUDIT_MAX      100
 #define NO_ROW         SIZE_MAX
@@ -116,6 +118,30 @@ static void write_value(const struct frame *f, int j, size_t row, struct strbuf 
 		json_write_string(out, frame_text(f, j, row));
 }
 
+/* How long the texts of a column are: what a window and a limit of tokens are chosen by. */
+static void write_lengths(const struct frame *f, int j, struct strbuf *out)
+{
+	size_t count[2] = { 0 }, longest[2] = { 0 };
+	static const enum token_unit unit[2] = { TOKEN_CHARACTER, TOKEN_WORD };
+
+	for (size_t i = 0; i < f->rows; i++)
+		for (int u = 0; u < 2; u++) {
+			size_t n = token_count(unit[u], frame_text(f, j, i), strlen(frame_text(f, j, i)));
+			count[u] += n;
+			longest[u] = n > longest[u] ? n : longest[u];
+		}
+	strbuf_addf(out, ",\"characters\":%zu,\"longest_characters\":%zu,\"words\":%zu,\"longest_words\":%zu", count[0],
+		longest[0], count[1], longest[1]);
+}
+
+static void write_range(const struct frame *f, int j, const struct summary *s, struct strbuf *out)
+{
+	strbuf_adds(out, ",\"min\":");
+	write_value(f, j, s->low, out);
+	strbuf_adds(out, ",\"max\":");
+	write_value(f, j, s->high, out);
+}
+
 static const char *type_name(enum column_type type)
 {
 	static const char *const names[] = { [COLUMN_NUMBER] = "number", [COLUMN_DATE] = "date", [COLUMN_TEXT] = "text" };
@@ -131,10 +157,11 @@ static void write_columns(const struct frame *f, struct strbuf *out)
 
 		strbuf_adds(out, j > 0 ? ",{\"name\":" : "{\"name\":");
 		json_write_string(out, f->column[j].name);
-		strbuf_addf(out, ",\"type\":\"%s\",\"missing\":%zu,\"min\":", type_name(f->column[j].type), s.missing);
-		write_value(f, j, s.low, out);
-		strbuf_adds(out, ",\"max\":");
-		write_value(f, j, s.high, out);
+		strbuf_addf(out, ",\"type\":\"%s\",\"missing\":%zu", type_name(f->column[j].type), s.missing);
+		if (f->column[j].type == COLUMN_TEXT)
+			write_lengths(f, j, out);
+		else
+			write_range(f, j, &s, out);
 		strbuf_addc(out, '}');
 	}
 	strbuf_addc(out, ']');
@@ -142,13 +169,27 @@ static void write_columns(const struct frame *f, struct strbuf *out)
 
 /* ---- the audit ---- */
 
+/* A text of lines: the empty ones belong to it. */
+static bool is_text_alone(const struct frame *f)
+{
+	return f->columns == 1 && f->column[0].type == COLUMN_TEXT;
+}
+
+static bool has_numbers(const struct frame *f)
+{
+	for (int j = 0; j < f->columns; j++)
+		if (f->column[j].type == COLUMN_NUMBER)
+			return true;
+	return false;
+}
+
 static void audit_column(struct audit *a, int j)
 {
 	const struct frame *f = a->frame;
 	const struct column *c = &f->column[j];
 	struct summary s = summarise(f, j);
 
-	if (s.missing)
+	if (s.missing && !is_text_alone(f))
 		finding(a, "missing_cells", j, s.first_missing, "%zu of %zu cells of %s are missing", s.missing, f->rows, c->name);
 	if (c->type == COLUMN_NUMBER && s.low != NO_ROW && f->rows - s.missing > 1 && !is_less(c, s.low, s.high))
 		finding(a, "constant_column", j, NO_ROW, "%s never changes", c->name);
@@ -312,7 +353,7 @@ static void write_audit(const struct frame *f, struct strbuf *out)
 	struct audit a = { .frame = f, .out = out };
 
 	strbuf_adds(out, "\"audit\":[");
-	if (f->date_column < 0)
+	if (f->date_column < 0 && has_numbers(f))
 		finding(&a, "no_date_column", NO_COLUMN, NO_ROW, "no column holds dates; rows are taken as evenly spaced");
 	for (int j = 0; j < f->columns; j++)
 		audit_column(&a, j);

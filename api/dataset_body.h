@@ -8,6 +8,7 @@
 #include "model/series/frame.h"
 
 /** The JSON members that depend on the data alone, without braces: "columns":[…],"start":…,"end":…,"frequency":…,"audit":[…].
+ *  A column of texts has characters, words and those of its longest text where others have min and max.
  *  audit codes: missing_cells, gap, constant_column, outlier, price_inconsistent, irregular_steps, no_date_column, negative_price;
  *  at most 100, then one of code "more" that counts the rest. A finding is {code, message, column?, row?}, rows from 0. */
 void dataset_describe(const struct frame *f, struct strbuf *out);

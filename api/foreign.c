@@ -71,20 +71,25 @@ enum err foreign_fail(const struct foreign *f, const struct stored_tensor *t, st
 	return fail(e, ERR_INVALID, t->name, "%.80s has the shape %s: %s%s", t->name, shape, what, understood);
 }
 
+enum err foreign_expect_shape(struct foreign *f, const struct stored_tensor *t, const char *name, const int *shape, int ndim,
+                              struct error *e)
+{
+	char wanted[64], understood[128];
+	format_shape(shape, ndim, wanted, sizeof wanted);
+	if (!t) {
+		format_understood(&f->net, understood, sizeof understood);
+		return fail(e, ERR_INVALID, name, "%.80s is missing; expected a tensor of the shape %s%s", name, wanted, understood);
+	}
+	if (t->ndim != ndim || memcmp(t->shape, shape, (size_t)ndim * sizeof *shape))
+		return foreign_fail(f, t, e, "expected %s", wanted);
+	f->used[t - f->file->tensor] = true;
+	return ERR_OK;
+}
+
 enum err foreign_expect(struct foreign *f, const struct stored_tensor *t, const char *name, int rows, int cols,
                         struct error *e)
 {
-	char shape[64], understood[128];
-	int ndim = cols ? 2 : 1;
-	format_shape((const int[]){ rows, cols }, ndim, shape, sizeof shape);
-	if (!t) {
-		format_understood(&f->net, understood, sizeof understood);
-		return fail(e, ERR_INVALID, name, "%.80s is missing; expected a tensor of the shape %s%s", name, shape, understood);
-	}
-	if (t->ndim != ndim || t->shape[0] != rows || (cols && t->shape[1] != cols))
-		return foreign_fail(f, t, e, "expected %s", shape);
-	f->used[t - f->file->tensor] = true;
-	return ERR_OK;
+	return foreign_expect_shape(f, t, name, (const int[]){ rows, cols }, cols ? 2 : 1, e);
 }
 
 enum err foreign_set_cell(struct foreign *f, const struct stored_tensor *t, int gates_hidden, int hidden, struct error *e)

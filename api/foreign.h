@@ -49,6 +49,9 @@ enum err foreign_set_cell(struct foreign *f, const struct stored_tensor *t, int 
 /** ERR_INVALID, unless t has that shape; cols = 0: a vector. t = NULL: `name` is missing. Marks t as used. */
 enum err foreign_expect(struct foreign *f, const struct stored_tensor *t, const char *name, int rows, int cols,
                         struct error *e);
+/** The same of any shape. */
+enum err foreign_expect_shape(struct foreign *f, const struct stored_tensor *t, const char *name, const int *shape, int ndim,
+                              struct error *e);
 /** output.bias from the head's; zeros where it has none. */
 enum err foreign_fill_head_bias(struct foreign *f, const struct tensor *t, float *out, struct error *e);
 /** fail() at the tensor, with its shape before the sentence and what was understood behind it. */

@@ -9,6 +9,7 @@
 #include "api/number.h"
 
 static const struct tree_limits small_limits = { .bytes = 4096, .tokens = 64 };
+static const struct tree_limits evaluation_limits = { .bytes = 8 << 20, .tokens = 200000 };
 
 /* --- small bodies ------------------------------------------------------------------------------------------------- */
 
@@ -151,28 +152,95 @@ static void write_coverage(struct strbuf *out, const double coverage[2])
 	strbuf_addc(out, '}');
 }
 
-void evaluation_render(const struct evaluation *v, struct strbuf *out)
+static void write_numbers(const struct evaluation *v, struct strbuf *out)
 {
+	int from, to;
+	evaluation_baselines(v->task, &from, &to);
 	strbuf_adds(out, "{\"test\":{");
 	write_scores(out, &v->model);
 	write_per_horizon(out, v->per_step, v->horizon);
 	strbuf_addc(out, '}');
-	for (int b = 0; b < BASELINE_COUNT; b++) {
-		json_member(out, baseline_name((enum baseline)b));
+	for (int b = from; b < to; b++) {
+		json_member(out, evaluation_baseline_name(b));
 		strbuf_addc(out, '{');
 		write_scores(out, &v->baseline[b]);
 		write_per_horizon(out, v->baseline_step[b], v->horizon);
 		json_member_number(out, "skill", v->skill[b]);   /* of the model, against this */
 		strbuf_addc(out, '}');
 	}
-	json_member_number(out, "skill", v->skill[BASELINE_NAIVE]);
-	json_member_text(out, "verdict", verdict_name(v->verdict));
-	json_member_number(out, "p_value", v->p_value);
+	json_member_number(out, "skill", v->skill[from]);
 	write_coverage(out, v->coverage);
 	strbuf_addf(out, ",\"origins\":%zu", v->origins);
 	json_member_number(out, "season", v->season);
 	json_member_number(out, "shrinkage", v->shrinkage);
+}
+
+/* Those that the task has. */
+static void write_text_scores(struct strbuf *out, const struct text_scores *s)
+{
+	const struct { const char *name; double value; } scores[] = {
+		{ "nats", s->nats }, { "perplexity", exp(s->nats) }, { "exact", s->exact }, { "macro_f1", s->macro_f1 },
+	};
+	strbuf_adds(out, "\"accuracy\":");
+	number_write(out, s->accuracy);
+	for (size_t i = 0; i < sizeof scores / sizeof *scores; i++)
+		if (!isnan(scores[i].value))
+			json_member_number(out, scores[i].name, scores[i].value);
+}
+
+static void write_texts(const struct evaluation *v, struct strbuf *out)
+{
+	strbuf_adds(out, "{\"test\":{");
+	write_text_scores(out, &v->text);
 	strbuf_addc(out, '}');
+	json_member(out, evaluation_text_baseline_name(v->task));
+	strbuf_addc(out, '{');
+	write_text_scores(out, &v->text_baseline);
+	json_member_number(out, "skill", v->text_skill);
+	strbuf_addc(out, '}');
+	json_member_number(out, "skill", v->text_skill);
+	strbuf_addf(out, ",\"texts\":%zu,\"tokens\":%zu", v->texts, v->tokens);
+}
+
+void evaluation_render(const struct evaluation *v, struct strbuf *out)
+{
+	if (v->task == TASK_FORECAST || v->task == TASK_RECONSTRUCT)
+		write_numbers(v, out);
+	else
+		write_texts(v, out);
+	json_member_text(out, "task", task_names[v->task]);
+	json_member_text(out, "verdict", verdict_name(v->verdict));
+	json_member_number(out, "p_value", v->p_value);
+	strbuf_addc(out, '}');
+}
+
+/* "accuracy 0.93 (majority 0.4)" */
+static void say_score(const json_t *test, const json_t *baseline, const char *baseline_name, const char *name,
+                      struct strbuf *out)
+{
+	strbuf_addf(out, "%s %.4g (%s %.4g)", name, json_real_value(json_object_get(test, name)), baseline_name,
+		json_real_value(json_object_get(baseline, name)));
+}
+
+void evaluation_summary(const char *evaluation, struct strbuf *out)
+{
+	/* The score that decides a task's verdict, and the baseline that it is compared with. */
+	static const struct { const char *score, *baseline; } deciding[] = {
+		[TASK_FORECAST] = { "mase", "naive" }, [TASK_RECONSTRUCT] = { "mae", "mean" }, [TASK_GENERATE] = { "nats", "bigram" },
+		[TASK_CLASSIFY] = { "accuracy", "majority" }, [TASK_TRANSLATE] = { "exact", "copy" },
+	};
+	json_t *tree = NULL;
+	int task = TASK_FORECAST;   /* documents of the first releases do not say it */
+	if (!evaluation || tree_parse(evaluation, strlen(evaluation), &evaluation_limits, &tree, NULL))
+		return;
+	const char *name = json_string_value(json_object_get(tree, "task")), *verdict = json_string_value(json_object_get(tree, "verdict"));
+	for (int i = 0; name && task_names[i]; i++)
+		if (!strcmp(task_names[i], name))
+			task = i;
+	say_score(json_object_get(tree, "test"), json_object_get(tree, deciding[task].baseline), deciding[task].baseline,
+		deciding[task].score, out);
+	strbuf_addf(out, ", %s", verdict ? verdict : "not compared");
+	json_decref(tree);
 }
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */

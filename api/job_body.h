@@ -31,9 +31,13 @@ struct progress { int epoch, epochs; long step, steps; double samples_per_second
 void progress_render(const struct progress *p, struct strbuf *out);
 enum err progress_parse(const char *json, struct progress *out);
 void metrics_render(const struct epoch_report *r, struct strbuf *out);
-/** {"test":{mae,rmse,mase,smape,per_horizon:[…]},"naive":{…},"drift":{…},"seasonal_naive":{…},"skill":…,"verdict":…,
- *   "p_value":…,"coverage":{"0.8":…,"0.9":…},"origins":…,"season":…,"shrinkage":…}; skill is against naive */
+/** {"test":{mae,rmse,mase,smape,per_horizon:[…]},"naive":{…},"drift":{…},"seasonal_naive":{…},"skill":…,
+ *   "coverage":{"0.8":…,"0.9":…},"origins":…,"season":…,"shrinkage":…,"task":…,"verdict":…,"p_value":…}; skill is against
+ *  naive. A reconstruction has "mean" in place of the three baselines; of texts it is
+ *  {"test":{accuracy,nats,perplexity | macro_f1 | exact},"bigram" | "majority" | "copy":{…,skill},"skill","texts","tokens",…} */
 void evaluation_render(const struct evaluation *v, struct strbuf *out);
+/** The score that decides, and the verdict, in a few words: "nats 1.52 (bigram 2.45), better". */
+void evaluation_summary(const char *evaluation, struct strbuf *out);
 
 /* Borrowed texts; JSON members are embedded as they are, NULL is null. Times in microseconds, 0 is null. */
 struct job_view {

@@ -25,7 +25,7 @@ struct draft {
 	char *metadata;
 };
 enum { NOT_GIVEN = -1 };
-enum { OUTPUT_POINT, OUTPUT_QUANTILE };
+enum { OUTPUT_POINT, OUTPUT_QUANTILE, OUTPUT_CATEGORICAL };
 
 enum kind {
 	KIND_NAME,       /* char[RECIPE_NAME_MAX + 1] */
@@ -56,11 +56,20 @@ struct member {
 #define NAMES(...)    (const char *const[]){ __VA_ARGS__, NULL }
 #define END           { .name = NULL }
 
+static const struct member text_members[] = {
+	{ "unit",           KIND_CHOICE, .at = RECIPE(unit),
+	  .choice = NAMES([TOKEN_CHARACTER] = "character", [TOKEN_WORD] = "word") },
+	{ "max_vocabulary", KIND_WHOLE,  .at = RECIPE(max_vocabulary) },
+	{ "min_count",      KIND_WHOLE,  .at = RECIPE(min_count) },
+	END
+};
 static const struct member encoder_members[] = {
 	{ "cell",             KIND_CHOICE, .at = RECIPE(encoder), .choice = encoder_names },
+	{ "embedding_size",   KIND_WHOLE,  .at = RECIPE(embedding) },
 	{ "hidden_size",      KIND_WHOLE,  .at = RECIPE(hidden) },
 	{ "num_layers",       KIND_WHOLE,  .at = RECIPE(layers) },
 	{ "bidirectional",    KIND_FLAG,   .at = RECIPE(bidirectional) },
+	{ "reverse",          KIND_FLAG,   .at = RECIPE(reverse) },
 	{ "bias",             KIND_FLAG,   .at = RECIPE(bias) },
 	{ "reset_after",      KIND_FLAG,   .at = RECIPE(reset_after) },
 	{ "nonlinearity",     KIND_EITHER, .at = RECIPE(relu), .choice = NAMES("tanh", "relu") },
@@ -70,17 +79,21 @@ static const struct member encoder_members[] = {
 	{ "norm_first",       KIND_FLAG,   .at = RECIPE(norm_first) },
 	{ "activation",       KIND_EITHER, .at = RECIPE(gelu), .choice = NAMES("relu", "gelu") },
 	{ "causal",           KIND_FLAG,   .at = RECIPE(causal) },
+	{ "batch_norm",       KIND_FLAG,   .at = RECIPE(batch_norm) },
 	END
 };
 static const struct member decoder_members[] = {
-	{ "type",  KIND_CHOICE, .at = RECIPE(decoder),       .choice = decoder_names },
-	{ "score", KIND_CHOICE, .at = RECIPE(score),         .choice = score_names },
-	{ "input", KIND_CHOICE, .at = RECIPE(decoder_input), .choice = decoder_input_names },
+	{ "type",            KIND_CHOICE, .at = RECIPE(decoder),       .choice = decoder_names },
+	{ "score",           KIND_CHOICE, .at = RECIPE(score),         .choice = score_names },
+	{ "input",           KIND_CHOICE, .at = RECIPE(decoder_input), .choice = decoder_input_names },
+	{ "teacher_forcing", KIND_NUMBER, .at = RECIPE(teacher_forcing) },
+	{ "segment",         KIND_WHOLE,  .at = RECIPE(segment) },
 	END
 };
 static const struct member output_members[] = {
 	{ "type",   KIND_CHOICE, .at = AT(output),
-	  .choice = NAMES([OUTPUT_POINT] = "point", [OUTPUT_QUANTILE] = "quantile") },
+	  .choice = NAMES([OUTPUT_POINT] = "point", [OUTPUT_QUANTILE] = "quantile",
+	                  [OUTPUT_CATEGORICAL] = "categorical") },
 	{ "levels", KIND_LEVELS, .at = RECIPE(level), .count_at = RECIPE(levels), .max = NET_MAX_LEVELS },
 	END
 };
@@ -107,8 +120,9 @@ static const struct member early_stopping_members[] = {
 	END
 };
 static const struct member training_members[] = {
-	{ "loss",           KIND_CHOICE, .at = AT(loss), .choice = NAMES([LOSS_MSE] = "mse", [LOSS_MAE] = "mae",
-	                                                          [LOSS_HUBER] = "huber", [LOSS_PINBALL] = "pinball") },
+	{ "loss",           KIND_CHOICE, .at = AT(loss),
+	  .choice = NAMES([LOSS_MSE] = "mse", [LOSS_MAE] = "mae", [LOSS_HUBER] = "huber", [LOSS_PINBALL] = "pinball",
+	                  [LOSS_CROSS_ENTROPY] = "cross_entropy") },
 	{ "huber_delta",    KIND_NUMBER, .at = RECIPE(huber_delta) },
 	{ "optimizer",      KIND_CHOICE, .at = RECIPE(optimizer),
 	  .choice = NAMES([OPTIMIZER_ADAM] = "adam", [OPTIMIZER_ADAMW] = "adamw", [OPTIMIZER_SGD] = "sgd",
@@ -121,18 +135,21 @@ static const struct member training_members[] = {
 	{ "weight_decay",   KIND_NUMBER, .at = RECIPE(weight_decay) },
 	{ "scheduler",      KIND_OBJECT, .count_at = RECIPE(scheduler), .members = scheduler_members },
 	{ "early_stopping", KIND_OBJECT, .count_at = RECIPE(early_stopping_patience), .members = early_stopping_members },
+	{ "init",           KIND_EITHER, .at = RECIPE(init.orthogonal), .choice = NAMES("xavier", "orthogonal") },
+	{ "forget_bias",    KIND_NUMBER, .at = RECIPE(init.forget_bias) },
+	{ "random_crop",    KIND_FLAG,   .at = RECIPE(random_crop) },
 	{ "seed",           KIND_SEED,   .at = RECIPE(seed) },
 	END
 };
 static const struct member job_members[] = {
 	{ "dataset",  KIND_NAME,     .at = RECIPE(dataset), .required = true },
 	{ "model",    KIND_NAME,     .at = RECIPE(model) },
-	{ "target",   KIND_COLUMNS,  .at = RECIPE(target), .count_at = RECIPE(targets), .max = PIPELINE_MAX_TARGETS,
-	  .required = true },
+	{ "target",   KIND_COLUMNS,  .at = RECIPE(target), .count_at = RECIPE(targets), .max = PIPELINE_MAX_TARGETS },
 	{ "features", KIND_COLUMNS,  .at = RECIPE(feature), .count_at = RECIPE(features), .max = PIPELINE_MAX_FEATURES },
 	{ "window",   KIND_WHOLE,    .at = RECIPE(window) },
 	{ "horizon",  KIND_WHOLE,    .at = RECIPE(horizon) },
 	{ "preset",   KIND_CHOICE,   .at = RECIPE(preset), .choice = preset_names },
+	{ "text",     KIND_OBJECT,   .members = text_members },
 	{ "encoder",  KIND_OBJECT,   .members = encoder_members },
 	{ "decoder",  KIND_OBJECT,   .members = decoder_members },
 	{ "output",   KIND_OBJECT,   .members = output_members },
@@ -220,7 +237,7 @@ static void store_choice(struct draft *d, const struct member *m, int i)
 
 static enum err read_choice(const json_t *o, const struct member *m, const char *path, struct draft *d, struct error *e)
 {
-	char name[65], offered[128];
+	char name[65], offered[256];
 	enum err rc = tree_text(o, path, m->name, name, sizeof name, e);
 	if (rc)
 		return rc;
@@ -383,22 +400,21 @@ static enum err settle_output(struct draft *d, struct error *e)
 		r->levels = (int)(sizeof default_levels / sizeof *default_levels);
 		memcpy(r->level, default_levels, sizeof default_levels);
 	}
-	if (d->loss == NOT_GIVEN)
-		d->loss = r->levels > 0 ? LOSS_PINBALL : LOSS_MSE;
-	r->loss = (enum loss_type)d->loss;
+	if (d->loss != NOT_GIVEN)
+		r->loss = (enum loss_type)d->loss;
+	else if (r->levels > 0)
+		r->loss = LOSS_PINBALL;
 	return ERR_OK;
 }
 
 static enum err settle_names(struct recipe *r, struct error *e)
 {
-	char model[RECIPE_NAME_MAX + 16];
-	if (r->features == 0) {
-		r->features = r->targets;
-		memcpy(r->feature, r->target, sizeof r->target);
-	}
+	char model[2 * RECIPE_NAME_MAX];
+	if (r->targets == 0 && recipe_task(r) != TASK_GENERATE)
+		return fail(e, ERR_INVALID, "/target", "\"target\" is required");
 	if (r->model[0])
 		return ERR_OK;
-	int n = snprintf(model, sizeof model, "%s-%d", r->dataset, r->horizon);
+	int n = recipe_model_name(r, model, sizeof model);
 	if (n > RECIPE_NAME_MAX)
 		return fail(e, ERR_INVALID, "/model",
 			"is required: a name made of the dataset's would be longer than %d bytes", RECIPE_NAME_MAX);
@@ -406,13 +422,24 @@ static enum err settle_names(struct recipe *r, struct error *e)
 	return ERR_OK;
 }
 
-/* Before all others, wherever it stands: the rest is read over its defaults. */
-static enum err read_preset(const json_t *tree, struct draft *d, struct error *e)
+static enum err read_if_there(const json_t *o, const struct member *members, const char *name, const char *path,
+                              struct draft *d, struct error *e)
 {
-	const struct member *m = find_member(job_members, "preset");
-	enum err rc = json_object_get(tree, m->name) ? read_choice(tree, m, "", d, e) : ERR_OK;
-	if (!rc)
-		recipe_preset(&d->recipe, d->recipe.preset);
+	return json_object_get(o, name) ? read_value(o, find_member(members, name), path, d, e) : ERR_OK;
+}
+
+/* Before all others, wherever they stand: the rest is read over their defaults. */
+static enum err read_first(const json_t *tree, struct draft *d, struct error *e)
+{
+	enum err rc = read_if_there(tree, job_members, "preset", "", d, e);
+	if (rc)
+		return rc;
+	recipe_preset(&d->recipe, d->recipe.preset);
+	const json_t *output = json_object_get(tree, "output");
+	if (json_is_object(output))
+		rc = read_if_there(output, output_members, "type", "/output", d, e);
+	if (!rc && d->output != NOT_GIVEN)
+		recipe_output(&d->recipe, d->output == OUTPUT_CATEGORICAL);
 	return rc;
 }
 
@@ -420,13 +447,15 @@ static enum err read_job(const json_t *tree, struct draft *d, struct error *e)
 {
 	if (!json_is_object(tree))
 		return fail(e, ERR_INVALID, "", "expected an object");
-	enum err rc = read_preset(tree, d, e);
+	enum err rc = read_first(tree, d, e);
 	if (!rc)
 		rc = read_members(tree, job_members, "", d, e);
 	if (!rc)
 		rc = settle_output(d, e);
 	if (!rc)
 		rc = settle_names(&d->recipe, e);
+	if (!rc)
+		recipe_settle(&d->recipe);
 	if (!rc)
 		rc = recipe_check(&d->recipe, e);
 	return rc;
@@ -529,11 +558,14 @@ static void write_value(const struct member *m, const struct draft *d, struct st
 	}
 }
 
-/* The job's metadata are not the recipe's, a point has no levels, and a GRU no heads. */
+/* The job's metadata are not the recipe's, a point has no levels, and a GRU no heads. Columns may be for the data to
+ * say. */
 static bool left_out(const struct member *m, const struct draft *d)
 {
-	if (m->kind == KIND_LEVELS)
+	if (m->kind == KIND_LEVELS || m->kind == KIND_COLUMNS)
 		return load_int(d, m->count_at) == 0;
+	if (m->members == text_members)
+		return !recipe_reads_text(&d->recipe);
 	return m->kind == KIND_METADATA || !recipe_reads(&d->recipe, m->at - AT(recipe));
 }
 
@@ -556,6 +588,6 @@ static void write_members(const struct member *members, const struct draft *d, s
 void recipe_render(const struct recipe *r, struct strbuf *out)
 {
 	struct draft d = { .recipe = *r, .loss = (int)r->loss };
-	d.output = r->levels > 0 ? OUTPUT_QUANTILE : OUTPUT_POINT;
+	d.output = r->categorical ? OUTPUT_CATEGORICAL : r->levels > 0 ? OUTPUT_QUANTILE : OUTPUT_POINT;
 	write_members(job_members, &d, out);
 }

@@ -85,6 +85,12 @@ void json_time_us(struct strbuf *out, int64_t us)
 		tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(below / 1000));
 }
 
+void json_comma(struct strbuf *out, int i)
+{
+	if (i)
+		strbuf_addc(out, ',');
+}
+
 void json_member(struct strbuf *out, const char *name)
 {
 	strbuf_addf(out, ",\"%s\":", name);

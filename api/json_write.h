@@ -15,6 +15,8 @@ void json_write_string_n(struct strbuf *out, const char *s, size_t len);
 /** Microseconds since 1970 as "2026-01-02T03:04:05.678Z"; 0 is null. */
 void json_time_us(struct strbuf *out, int64_t us);
 
+/** The comma between values: before all but the first, i = 0. */
+void json_comma(struct strbuf *out, int i);
 /** `,"name":` and, where there is one, the value behind it. */
 void json_member(struct strbuf *out, const char *name);
 void json_member_text(struct strbuf *out, const char *name, const char *text);

@@ -1,152 +1,116 @@
-/* model_import.c - see model_import.h. */
+/* model_import.c - a version from a file: see model_import.h. */
 #include "api/model_import.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "api/foreign.h"
+#include "api/import_options.h"
+#include "api/onnx_import.h"
 #include "api/safetensors.h"
-#include "model/base/utf8.h"
+#include "api/version_tensors.h"
 
-#define WINDOW_DEFAULT 30
-#define DOCUMENT_MAX   (512u << 10)
-#define SCORES_NAME    "calibration.scores"
+#define DOCUMENT_MAX (512u << 10)
 
-/* --- what the caller says ------------------------------------------------------------------------------------------- */
+static const struct { const char *name, *media; } formats[] = {
+	[WEIGHTS_SAFETENSORS] = { "safetensors", "application/x-safetensors" },
+	[WEIGHTS_ONNX] = { "onnx", "application/onnx" },
+};
+#define FORMATS ((int)(sizeof formats / sizeof *formats))
 
-/* The index of text in names, which end with NULL; 0 where nothing was said. */
-static enum err choose(const char *option, const char *text, const char *const *names, int *out, struct error *e)
+enum err weights_format_find(const char *name, const char *where, enum weights_format *out, struct error *e)
 {
-	*out = 0;
-	for (int i = 0; text && names[i]; i++) {
-		if (!strcmp(text, names[i])) {
-			*out = i;
+	for (int i = 0; i < FORMATS; i++) {
+		if (!strcmp(name, formats[i].name)) {
+			*out = (enum weights_format)i;
 			return ERR_OK;
 		}
 	}
-	if (!text)
-		return ERR_OK;
-	return fail(e, ERR_INVALID, option, "%s is %s or %s, not \"%.40s\"", option, names[0], names[1], text);
+	return fail(e, ERR_INVALID, where, "the format \"%.40s\" is not offered; safetensors and onnx are", name);
 }
 
-static enum err apply_choices(const struct import_options *o, struct net_spec *s, struct error *e)
+const char *weights_media_type(enum weights_format format)
 {
-	static const char *const nonlinearities[] = { "tanh", "relu", NULL }, *const decoders[] = { "last", "mean", NULL };
-	int relu, mean;
-	enum err rc = choose("nonlinearity", o->nonlinearity, nonlinearities, &relu, e);
-	if (!rc)
-		rc = choose("decoder", o->decoder, decoders, &mean, e);
-	if (rc)
-		return rc;
-	if (o->nonlinearity && s->encoder != ENCODER_RNN)
-		return fail(e, ERR_INVALID, "nonlinearity", "nonlinearity is for an RNN; the file holds another cell");
-	if (o->decoder && s->decoder == DECODER_ATTENTION)
-		return fail(e, ERR_INVALID, "decoder", "the file brings an attention decoder of its own");
-	s->relu = relu;
-	if (mean)
-		s->decoder = DECODER_MEAN;
-	return ERR_OK;
+	return formats[format].media;
 }
 
-/* Our decoder's head has a row a target; which steps it takes is not in the file. */
-static enum err apply_steps(const struct import_options *o, int rows, struct net_spec *s, struct error *e)
+enum weights_format weights_format_of_media(const char *content_type)
 {
-	s->targets = o->targets ? o->targets : rows;
-	s->horizon = o->horizon;
-	if (!o->horizon)
-		return fail(e, ERR_INVALID, "horizon", "the weights of an attention decoder do not say the horizon; give it");
-	if (s->targets != rows)
-		return fail(e, ERR_INVALID, "targets", "the head has %d rows, so there are as many targets, not %d", rows, s->targets);
-	return ERR_OK;
+	const char *onnx = formats[WEIGHTS_ONNX].media;
+	return content_type && !strncasecmp(content_type, onnx, strlen(onnx)) ? WEIGHTS_ONNX : WEIGHTS_SAFETENSORS;
 }
 
-/* One head for all steps: rows = horizon * targets. */
-static enum err apply_rows(const struct import_options *o, int rows, struct net_spec *s, struct error *e)
+/* --- our own export ------------------------------------------------------------------------------------------------- */
+
+/* A file of either format that holds tensors under our names. */
+struct source {
+	void *file;
+	/** t's numbers, all of them finite; ERR_INVALID where they are not there or have another shape. */
+	enum err (*fetch)(void *file, const struct version_tensor *t, float *out, struct error *e);
+};
+
+static enum err fetch_stored(void *file, const struct version_tensor *t, float *out, struct error *e)
 {
-	int known = o->targets ? o->targets : o->horizon ? o->horizon : 1;
-	if (rows % known || (o->targets && o->horizon && rows / known != o->horizon))
-		return fail(e, ERR_INVALID, o->horizon ? "horizon" : "targets", "the head has %d rows, which are not horizon * targets "
-		            "(horizon %d, targets %d; 0: not given)", rows, o->horizon, o->targets);
-	s->targets = o->targets || !o->horizon ? known : rows / known;
-	s->horizon = rows / s->targets;
-	return ERR_OK;
-}
-
-static enum err apply_options(const struct import_options *o, int rows, struct net_spec *s, struct error *e)
-{
-	enum err rc = apply_choices(o, s, e);
-	if (rc)
-		return rc;
-	s->levels = 1;
-	return s->decoder == DECODER_ATTENTION ? apply_steps(o, rows, s, e) : apply_rows(o, rows, s, e);
-}
-
-/* --- names of columns ----------------------------------------------------------------------------------------------- */
-
-/* The list's pieces, in place; -1 for too many. */
-static int split(char *list, const char **out, int most)
-{
-	int n = 0;
-	for (char *at = list; at;) {
-		if (n == most)
-			return -1;
-		out[n++] = strsep(&at, ",");
-	}
-	return n;
-}
-
-static enum err set_pipeline(const struct import_options *o, const struct net_spec *s, struct pipeline *p, struct error *e)
-{
-	const char *name[PIPELINE_MAX_COLUMNS];
-	char generated[PIPELINE_MAX_COLUMNS][8];
-	int window = o->window ? o->window : WINDOW_DEFAULT, n = o->columns ? 0 : s->inputs;
-	char *list = strdup(o->columns ? o->columns : "");
-	if (!list)
-		return fail_nomem(e);
-	if (o->columns && utf8_valid(list, strlen(list)))
-		n = split(list, name, PIPELINE_MAX_COLUMNS);
-	for (int i = 0; !o->columns && i < n && i < PIPELINE_MAX_COLUMNS; i++) {
-		snprintf(generated[i], sizeof generated[i], "x%d", i);
-		name[i] = generated[i];
-	}
-	enum err rc = n == s->inputs ? pipeline_init_raw(p, name, n, s->targets, window, s->horizon, e)
-		: fail(e, ERR_INVALID, "columns", "the network reads %d columns; columns has to name as many, in UTF-8", s->inputs);
-	free(list);
-	return rc;
-}
-
-/* --- numbers -------------------------------------------------------------------------------------------------------- */
-
-/* Our own names. */
-static enum err own_fill(struct foreign *f, const struct tensor *t, float *out, struct error *e)
-{
+	struct foreign *f = file;
 	const struct stored_tensor *source = safetensors_find(f->file, t->name);
-	enum err rc = foreign_expect(f, source, t->name, (int)t->shape[0], t->ndim == 2 ? (int)t->shape[1] : 0, e);
+	enum err rc = foreign_expect_shape(f, source, t->name, t->shape, t->ndim, e);
 	return rc ? rc : stored_tensor_read(source, out, e);
 }
 
-static enum err check_used(const struct foreign *f, struct error *e)
+static enum err fetch_initialiser(void *file, const struct version_tensor *t, float *out, struct error *e)
 {
-	for (int i = 0; i < f->file->n; i++)
-		if (!f->used[i])
-			return foreign_fail(f, &f->file->tensor[i], e, "no part of the network takes it");
+	const struct onnx_array *source = onnx_initialiser(file, t->name);
+	if (!source || source->ndim != t->ndim || memcmp(source->dim, t->shape, (size_t)t->ndim * sizeof *t->shape))
+		return fail(e, ERR_INVALID, t->name, "the initialiser %.80s is missing, or has another shape than the document says", t->name);
+	for (size_t i = 0; i < t->count; i++) {
+		out[i] = source->at[i];
+		if (!isfinite(out[i]))
+			return fail(e, ERR_INVALID, t->name, "number %zu of %.80s is not finite", i, t->name);
+	}
 	return ERR_OK;
 }
 
-static enum err fill_weights(struct foreign *f, enum err (*fill)(struct foreign *, const struct tensor *, float *, struct error *),
-                             struct imported *out, struct error *e)
+static enum err check_nothing_said(const struct import_options *o, struct error *e)
 {
-	struct tensor_table table;
+	if (o->horizon || o->targets || o->window || o->columns || o->nonlinearity || o->decoder)
+		return fail(e, ERR_INVALID, "", "options are for weights of other frameworks; this file says everything itself");
+	return ERR_OK;
+}
+
+static enum err fetch_all(const struct source *s, const struct version_tensors *all, struct imported *out, struct error *e)
+{
 	enum err rc = ERR_OK;
-	net_tensors(&f->net, &table);
-	out->n_weights = table.count;
-	out->weights = calloc(table.count, sizeof *out->weights);
-	if (!out->weights)
+	out->weights = calloc(all->n_weights, sizeof *out->weights);
+	out->calibration = all->n_scores ? calloc(all->n_scores, sizeof *out->calibration) : NULL;
+	if (!out->weights || (all->n_scores && !out->calibration))
 		return fail_nomem(e);
-	for (int i = 0; !rc && i < table.n; i++)
-		rc = fill(f, &table.tensor[i], out->weights + table.tensor[i].offset, e);
-	return rc ? rc : check_used(f, e);
+	out->n_weights = all->n_weights;
+	out->n_calibration = all->n_scores;
+	for (int i = 0; !rc && i < all->n; i++) {
+		const struct version_tensor *t = &all->tensor[i];
+		rc = s->fetch(s->file, t, (t->score ? out->calibration : out->weights) + t->offset, e);
+	}
+	return rc;
+}
+
+static enum err import_own(const struct source *s, const char *document, const struct import_options *o, struct imported *out,
+                           struct error *e)
+{
+	struct document d;
+	struct version_tensors all;
+	enum err rc = check_nothing_said(o, e);
+	if (!rc)
+		rc = document_parse(document, strlen(document), &d, e);
+	if (rc)
+		return rc;
+	version_tensors_init(&d, &all);
+	document_fini(&d);
+	rc = fetch_all(s, &all, out, e);
+	if (!rc && !(out->document = strdup(document)))
+		rc = fail_nomem(e);
+	return rc;
 }
 
 /* --- foreign weights ------------------------------------------------------------------------------------------------ */
@@ -160,98 +124,101 @@ static enum err render_document(const struct net_spec *s, const struct pipeline 
 	f->pipeline = *p;
 	f->net = *s;
 	strbuf_init(&text, DOCUMENT_MAX);
-	document_render(f, NULL, &text);
+	document_render(&(struct trained){ .forecaster = f }, NULL, &text);
 	out->document = strbuf_detach(&text, NULL);
 	free(f);
 	return out->document ? ERR_OK : fail_nomem(e);
 }
 
-static enum err import_foreign(const struct safetensors *file, const struct import_options *o, struct imported *out,
-                               struct error *e)
+static enum err check_used(const struct foreign *f, struct error *e)
 {
-	struct foreign f = { .file = file };
-	struct pipeline p;
-	const struct dialect *dialect = keras_speaks(file) ? &keras_dialect : &torch_dialect;
-	enum err rc = dialect->read(&f, e);
-	if (!rc)
-		rc = apply_options(o, f.head->shape[dialect == &keras_dialect], &f.net, e);
-	if (!rc)
-		rc = net_spec_check(&f.net, e);
-	if (!rc)
-		rc = set_pipeline(o, &f.net, &p, e);
-	if (!rc)
-		rc = fill_weights(&f, dialect->fill, out, e);
-	return rc ? rc : render_document(&f.net, &p, out, e);
-}
-
-/* --- our own export ------------------------------------------------------------------------------------------------- */
-
-static enum err check_nothing_said(const struct import_options *o, struct error *e)
-{
-	if (o->horizon || o->targets || o->window || o->columns || o->nonlinearity || o->decoder)
-		return fail(e, ERR_INVALID, "", "options are for weights of other frameworks; this file says everything itself");
+	for (int i = 0; i < f->file->n; i++)
+		if (!f->used[i])
+			return foreign_fail(f, &f->file->tensor[i], e, "no part of the network takes it");
 	return ERR_OK;
 }
 
-static void scores_shape(const struct document *d, size_t shape[4])
+static enum err fill_weights(struct foreign *f, const struct dialect *dialect, struct imported *out, struct error *e)
 {
-	const int sizes[] = { d->net.levels, d->net.targets, d->net.horizon, d->calibration };
-	for (int i = 0; i < 4; i++)
-		shape[i] = (size_t)sizes[i];
+	struct tensor_table table;
+	enum err rc = ERR_OK;
+	net_tensors(&f->net, &table);
+	out->n_weights = table.count;
+	out->weights = calloc(table.count, sizeof *out->weights);
+	if (!out->weights)
+		return fail_nomem(e);
+	for (int i = 0; !rc && i < table.n; i++)
+		rc = dialect->fill(f, &table.tensor[i], out->weights + table.tensor[i].offset, e);
+	return rc ? rc : check_used(f, e);
 }
 
-static size_t scores_count(const struct document *d)
+static enum err import_state_dict(struct foreign *f, const struct import_options *o, struct imported *out, struct error *e)
 {
-	size_t shape[4];
-	scores_shape(d, shape);
-	return shape[0] * shape[1] * shape[2] * shape[3];   /* document_parse has limited it */
-}
-
-static enum err fill_calibration(struct foreign *f, const struct document *d, struct imported *out, struct error *e)
-{
-	const struct stored_tensor *t = safetensors_find(f->file, SCORES_NAME);
-	size_t shape[4];
-	if (!d->calibration)
-		return ERR_OK;
-	if (!t)
-		return fail(e, ERR_INVALID, SCORES_NAME, "%s is missing", SCORES_NAME);
-	scores_shape(d, shape);
-	for (int i = 0; i < 4; i++)
-		if (t->ndim != 4 || (size_t)t->shape[i] != shape[i])
-			return foreign_fail(f, t, e, "expected [%zu, %zu, %zu, %zu]", shape[0], shape[1], shape[2], shape[3]);
-	f->used[t - f->file->tensor] = true;
-	out->n_calibration = t->count;
-	out->calibration = calloc(t->count, sizeof *out->calibration);
-	return out->calibration ? stored_tensor_read(t, out->calibration, e) : fail_nomem(e);
-}
-
-static enum err import_own(struct safetensors *file, const struct import_options *o, struct imported *out, struct error *e)
-{
-	struct foreign f = { .file = file };
-	struct document d;
-	enum err rc = check_nothing_said(o, e);
+	struct pipeline p;
+	const struct dialect *dialect = keras_speaks(f->file) ? &keras_dialect : &torch_dialect;
+	enum err rc = dialect->read(f, e);
 	if (!rc)
-		rc = document_parse(file->document, strlen(file->document), &d, e);
-	if (rc)
-		return rc;
-	f.net = d.net;
-	rc = fill_calibration(&f, &d, out, e);
+		rc = import_choices(o, &f->net, e);
 	if (!rc)
-		rc = fill_weights(&f, own_fill, out, e);
-	out->document = file->document;
-	file->document = NULL;
-	return rc;
+		rc = import_sizes(o, f->head->shape[dialect == &keras_dialect], &f->net, e);
+	if (!rc)
+		rc = net_spec_check(&f->net, e);
+	if (!rc)
+		rc = import_pipeline(o, &f->net, &p, e);
+	if (!rc)
+		rc = fill_weights(f, dialect, out, e);
+	return rc ? rc : render_document(&f->net, &p, out, e);
 }
 
-enum err model_import(const void *bytes, size_t len, const struct import_options *o, struct imported *out, struct error *e)
+static enum err import_graph(const struct onnx_graph *g, struct arena *a, const struct import_options *o, struct imported *out,
+                             struct error *e)
+{
+	struct net_spec s;
+	struct import_options said = *o;
+	struct pipeline p;
+	enum err rc = onnx_import(g, a, &said, &s, &out->weights, &out->n_weights, e);
+	if (!rc)
+		rc = import_pipeline(&said, &s, &p, e);
+	return rc ? rc : render_document(&s, &p, out, e);
+}
+
+/* --- files ---------------------------------------------------------------------------------------------------------- */
+
+static enum err import_safetensors(const void *bytes, size_t len, const struct import_options *o, struct imported *out,
+                                   struct error *e)
 {
 	struct safetensors file;
-	struct imported made = { 0 };
 	enum err rc = safetensors_parse(bytes, len, &file, e);
 	if (rc)
 		return rc;
-	rc = file.document ? import_own(&file, o, &made, e) : import_foreign(&file, o, &made, e);
+	struct foreign f = { .file = &file };
+	const struct source own = { &f, fetch_stored };
+	if (!file.document)
+		rc = import_state_dict(&f, o, out, e);
+	else if (!(rc = import_own(&own, file.document, o, out, e)))
+		rc = check_used(&f, e);
 	safetensors_fini(&file);
+	return rc;
+}
+
+static enum err import_onnx(const void *bytes, size_t len, const struct import_options *o, struct imported *out, struct error *e)
+{
+	struct arena a;
+	struct onnx_graph g;
+	const struct source own = { &g, fetch_initialiser };
+	arena_init(&a, onnx_budget(len));
+	enum err rc = onnx_parse(bytes, len, &a, &g, e);
+	if (!rc)
+		rc = g.document ? import_own(&own, g.document, o, out, e) : import_graph(&g, &a, o, out, e);
+	arena_fini(&a);
+	return rc;
+}
+
+enum err model_import(enum weights_format format, const void *bytes, size_t len, const struct import_options *o,
+                      struct imported *out, struct error *e)
+{
+	struct imported made = { 0 };
+	enum err rc = (format == WEIGHTS_ONNX ? import_onnx : import_safetensors)(bytes, len, o, &made, e);
 	if (rc)
 		imported_fini(&made);
 	else
@@ -265,41 +232,4 @@ void imported_fini(struct imported *m)
 	free(m->weights);
 	free(m->calibration);
 	*m = (struct imported){ 0 };
-}
-
-/* --- export --------------------------------------------------------------------------------------------------------- */
-
-static enum err check_numbers(const struct document *d, const struct tensor_table *t, const struct model_numbers *m,
-                              struct error *e)
-{
-	if (t->count != m->n_weights || scores_count(d) != m->n_calibration)
-		return fail(e, ERR_STORAGE, "", "the version holds %zu weights and %zu scores, its document says %zu and %zu",
-		            m->n_weights, m->n_calibration, t->count, scores_count(d));
-	return ERR_OK;
-}
-
-enum err model_export(const char *document, const struct model_numbers *m, struct strbuf *out, struct error *e)
-{
-	struct document d;
-	struct tensor_table table;
-	struct tensor_view view[NET_MAX_TENSORS + 1];
-	int n = 0;
-	enum err rc = document_parse(document, strlen(document), &d, e);
-	if (rc)
-		return rc;
-	net_tensors(&d.net, &table);
-	rc = check_numbers(&d, &table, m, e);
-	if (rc)
-		return rc;
-	for (; n < table.n; n++) {
-		const struct tensor *t = &table.tensor[n];
-		view[n] = (struct tensor_view){ .name = t->name, .ndim = t->ndim, .value = m->weights + t->offset };
-		memcpy(view[n].shape, t->shape, sizeof t->shape);
-	}
-	if (d.calibration) {
-		view[n] = (struct tensor_view){ .name = SCORES_NAME, .ndim = 4, .value = m->calibration };
-		scores_shape(&d, view[n++].shape);
-	}
-	safetensors_write(view, n, document, out);
-	return strbuf_ok(out) ? ERR_OK : fail_nomem(e);
 }

@@ -245,11 +245,10 @@ static float half_to_float(uint32_t bits)
 	return float_of_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13);
 }
 
-static float number_at(const struct stored_tensor *t, size_t i)
+float stored_number(enum number_type type, const unsigned char *bytes)
 {
-	size_t size = number_types[t->type].size;
-	uint64_t bits = read_little_endian(t->bytes + i * size, size);
-	switch (t->type) {
+	uint64_t bits = read_little_endian(bytes, number_types[type].size);
+	switch (type) {
 	case NUMBER_F64:  return double_to_float(bits);
 	case NUMBER_F32:  return float_of_bits((uint32_t)bits);
 	case NUMBER_F16:  return half_to_float((uint32_t)bits);
@@ -261,7 +260,7 @@ static float number_at(const struct stored_tensor *t, size_t i)
 enum err stored_tensor_read(const struct stored_tensor *t, float *out, struct error *e)
 {
 	for (size_t i = 0; i < t->count; i++) {
-		out[i] = number_at(t, i);
+		out[i] = stored_number(t->type, t->bytes + i * number_types[t->type].size);
 		if (!isfinite(out[i]))
 			return fail(e, ERR_INVALID, t->name, "number %zu of %s is not finite as a float", i, t->name);
 	}

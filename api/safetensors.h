@@ -47,6 +47,9 @@ const struct stored_tensor *safetensors_find(const struct safetensors *s, const 
 /** Its numbers, rounded to float: t->count of them. ERR_INVALID where one is not finite then. */
 enum err stored_tensor_read(const struct stored_tensor *t, float *out, struct error *e);
 
+/** The number at little-endian bytes, rounded to float. */
+float stored_number(enum number_type type, const unsigned char *bytes);
+
 /* A tensor to write, F32. Borrowed. */
 struct tensor_view {
 	const char *name;

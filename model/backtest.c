@@ -10,9 +10,10 @@
 
 #define FACTORS 11   /* 0, 0.1 … 1 */
 
+/* Step h of what is told from an origin: rows that follow it, or those of the window that it ends. */
 static double actual(const struct samples *s, int target, size_t origin, int h)
 {
-	return samples_series(s, target)[origin + 1 + (size_t)h];
+	return samples_series(s, target)[origin + 1 + (size_t)h - s->back];
 }
 
 /* Called for each window that forecaster_network() has run on; row is its place in the workspace. */
@@ -183,7 +184,7 @@ enum err backtest_calibrate(struct forecaster *f, struct forecast_ws *w, const s
 {
 	size_t windows = s->validation.windows, n = windows < CALIBRATION_MAX ? windows : CALIBRATION_MAX;
 	struct calibration m = { .f = f, .s = s };
-	enum err rc = conformal_new(f->net.levels, f->net.targets, f->net.horizon, (int)n, &m.c, e);
+	enum err rc = conformal_new(f->net.levels, f->net.targets, forecaster_steps(f), (int)n, &m.c, e);
 	if (rc)
 		return rc;
 	visit_windows(f, w, s, &s->validation, windows - n, add_score, &m);
@@ -198,20 +199,22 @@ enum { QUANTILES = 4, INTERVALS = 2 };
 static const double quantile_levels[QUANTILES] = { 0.05, 0.1, 0.9, 0.95 };
 static const struct { int low, high; } interval[INTERVALS] = { { 1, 2 }, { 0, 3 } };   /* 80 %, 90 % */
 
-enum { MODEL = BASELINE_COUNT, FORECASTERS };   /* the baselines, then the model */
+enum { MODEL = EVALUATION_BASELINES, FORECASTERS };   /* the baselines, then the model */
 
 /* A walk through the test part. For the verdict all targets count alike: their errors are pooled
  * in units of their one-step changes in training. */
 struct walk {
 	const struct forecaster *f;
 	const struct samples *s;
-	int season;
+	enum task task;
+	int season, steps;
+	int from, to;                          /* the baselines that are walked */
 	struct tally *tally[PIPELINE_MAX_TARGETS][FORECASTERS];
 	struct tally *pooled[FORECASTERS];
 	double unit[PIPELINE_MAX_TARGETS];
 	struct forecast job;                   /* of one origin; its buffers are below */
-	double *mean, *quantile;               /* [targets][horizon], [QUANTILES][targets][horizon] */
-	double *truth, *pooled_truth;          /* [targets][horizon], in own and in pooled units */
+	double *mean, *quantile;               /* [targets][steps], [QUANTILES][targets][steps] */
+	double *truth, *pooled_truth;          /* [targets][steps], in own and in pooled units */
 	size_t covered[INTERVALS], counted;
 };
 
@@ -230,13 +233,18 @@ static void walk_fini(struct walk *k)
 
 static size_t numbers(const struct walk *k)
 {
-	return (size_t)k->f->net.targets * (size_t)k->f->net.horizon;
+	return (size_t)k->f->net.targets * (size_t)k->steps;
+}
+
+static bool takes_part(const struct walk *k, int who)
+{
+	return who == MODEL || (who >= k->from && who < k->to);
 }
 
 static enum err new_tallies(struct walk *k, struct error *e)
 {
 	const struct samples *s = k->s;
-	int targets = k->f->net.targets, horizon = k->f->net.horizon;
+	int targets = k->f->net.targets, steps = k->steps;
 	enum err rc = ERR_OK;
 
 	for (int t = 0; t < targets; t++) {
@@ -244,10 +252,12 @@ static enum err new_tallies(struct walk *k, struct error *e)
 		double step = season_change(y, s->train_rows, 1), season = season_change(y, s->train_rows, k->season);
 		k->unit[t] = step > 0 ? step : 1;
 		for (int i = 0; i < FORECASTERS && !rc; i++)
-			rc = tally_new(horizon, s->test.windows, season, &k->tally[t][i], e);
+			if (takes_part(k, i))
+				rc = tally_new(steps, s->test.windows, season, &k->tally[t][i], e);
 	}
 	for (int i = 0; i < FORECASTERS && !rc; i++)
-		rc = tally_new(targets * horizon, s->test.windows, 0, &k->pooled[i], e);
+		if (takes_part(k, i))
+			rc = tally_new(targets * steps, s->test.windows, 0, &k->pooled[i], e);
 	return rc;
 }
 
@@ -256,6 +266,9 @@ static enum err walk_init(struct walk *k, const struct forecaster *f, const stru
 	k->f = f;
 	k->s = s;
 	k->season = frequency_season(s->frequency);
+	k->steps = forecaster_steps(f);
+	k->task = net_answers_steps(&f->net) ? TASK_RECONSTRUCT : TASK_FORECAST;
+	evaluation_baselines(k->task, &k->from, &k->to);
 	size_t n = numbers(k);
 	k->mean = calloc(n, sizeof *k->mean);
 	k->quantile = calloc(n, QUANTILES * sizeof *k->quantile);
@@ -269,14 +282,13 @@ static enum err walk_init(struct walk *k, const struct forecaster *f, const stru
 	return new_tallies(k, e);
 }
 
-/* value [targets][horizon] against truth; value is turned into pooled units on the way. */
+/* value [targets][steps] against truth; value is turned into pooled units on the way. */
 static void tally_forecast(struct walk *k, int who, double *value)
 {
-	int horizon = k->f->net.horizon;
 	for (int t = 0; t < k->f->net.targets; t++) {
-		double *line = value + (size_t)t * (size_t)horizon;
-		tally_add(k->tally[t][who], line, k->truth + (size_t)t * (size_t)horizon);
-		for (int h = 0; h < horizon; h++)
+		double *line = value + (size_t)t * (size_t)k->steps;
+		tally_add(k->tally[t][who], line, k->truth + (size_t)t * (size_t)k->steps);
+		for (int h = 0; h < k->steps; h++)
 			line[h] /= k->unit[t];
 	}
 	tally_add(k->pooled[who], value, k->pooled_truth);
@@ -286,7 +298,7 @@ static void load_truth(struct walk *k, size_t origin)
 {
 	size_t at = 0;
 	for (int t = 0; t < k->f->net.targets; t++)
-		for (int h = 0; h < k->f->net.horizon; h++, at++) {
+		for (int h = 0; h < k->steps; h++, at++) {
 			k->truth[at] = actual(k->s, t, origin, h);
 			k->pooled_truth[at] = k->truth[at] / k->unit[t];
 		}
@@ -304,14 +316,21 @@ static void count_coverage(struct walk *k)
 	k->counted += n;
 }
 
+static double baseline_value(const struct walk *k, int b, int target, size_t origin, int h)
+{
+	if (b == BASELINE_MEAN)
+		return k->f->pipeline.target[target].mean;
+	return baseline_forecast((enum baseline)b, samples_series(k->s, target), origin + 1, k->season, h + 1);
+}
+
 /* Reuses the buffer of the model's forecast, which has been tallied by then. */
-static void walk_baseline(struct walk *k, enum baseline b, size_t origin)
+static void walk_baseline(struct walk *k, int b, size_t origin)
 {
 	size_t at = 0;
 	for (int t = 0; t < k->f->net.targets; t++)
-		for (int h = 0; h < k->f->net.horizon; h++, at++)
-			k->mean[at] = baseline_forecast(b, samples_series(k->s, t), origin + 1, k->season, h + 1);
-	tally_forecast(k, (int)b, k->mean);
+		for (int h = 0; h < k->steps; h++, at++)
+			k->mean[at] = baseline_value(k, b, t, origin, h);
+	tally_forecast(k, b, k->mean);
 }
 
 static void walk_origin(void *arg, const struct forecast_ws *w, int row, size_t origin)
@@ -321,8 +340,8 @@ static void walk_origin(void *arg, const struct forecast_ws *w, int row, size_t 
 	load_truth(k, origin);
 	count_coverage(k);
 	tally_forecast(k, MODEL, k->mean);
-	for (int b = 0; b < BASELINE_COUNT; b++)
-		walk_baseline(k, (enum baseline)b, origin);
+	for (int b = k->from; b < k->to; b++)
+		walk_baseline(k, b, origin);
 }
 
 /* Means over the targets; step < 0: of all steps. */
@@ -352,33 +371,34 @@ static double mean_shrink(const struct pipeline *p)
 static enum err evaluate(const struct walk *k, struct evaluation *out, struct error *e)
 {
 	const struct net_spec *net = &k->f->net;
+	size_t steps = (size_t)k->steps;
 	struct evaluation v = {
-		.horizon = net->horizon, .targets = net->targets, .n_levels = net->levels,
+		.task = k->task, .horizon = k->steps, .targets = net->targets, .n_levels = net->levels,
 		.origins = k->s->test.windows, .season = k->season, .model = mean_scores(k, MODEL, -1),
 		.shrinkage = mean_shrink(&k->f->pipeline),
 	};
-	v.per_step = calloc((size_t)net->horizon, sizeof *v.per_step);
+	v.per_step = calloc(steps, sizeof *v.per_step);
 	bool room = v.per_step;
-	for (int b = 0; b < BASELINE_COUNT; b++) {
-		v.baseline_step[b] = calloc((size_t)net->horizon, sizeof *v.baseline_step[b]);
+	for (int b = k->from; b < k->to; b++) {
+		v.baseline_step[b] = calloc(steps, sizeof *v.baseline_step[b]);
 		room = room && v.baseline_step[b];
 	}
 	if (!room) {
 		evaluation_fini(&v);
 		return fail_nomem(e);
 	}
-	for (int h = 0; h < net->horizon; h++) {
+	for (int h = 0; h < k->steps; h++) {
 		v.per_step[h] = mean_scores(k, MODEL, h);
-		for (int b = 0; b < BASELINE_COUNT; b++)
+		for (int b = k->from; b < k->to; b++)
 			v.baseline_step[b][h] = mean_scores(k, b, h);
 	}
-	for (int b = 0; b < BASELINE_COUNT; b++) {
+	for (int b = k->from; b < k->to; b++) {
 		v.baseline[b] = mean_scores(k, b, -1);
 		v.skill[b] = v.baseline[b].mae > 0 ? 1 - v.model.mae / v.baseline[b].mae : 0;
 	}
 	for (int i = 0; i < INTERVALS; i++)
 		v.coverage[i] = (double)k->covered[i] / (double)k->counted;
-	v.verdict = tally_compare(k->pooled[MODEL], k->pooled[BASELINE_NAIVE], &v.p_value);
+	v.verdict = tally_compare(k->pooled[MODEL], k->pooled[k->from], &v.p_value);
 	*out = v;
 	return ERR_OK;
 }
@@ -399,12 +419,4 @@ done:
 	walk_fini(k);
 	free(k);
 	return rc;
-}
-
-void evaluation_fini(struct evaluation *v)
-{
-	free(v->per_step);
-	for (int b = 0; b < BASELINE_COUNT; b++)
-		free(v->baseline_step[b]);
-	*v = (struct evaluation){ 0 };
 }

@@ -22,12 +22,12 @@ struct forecast_ws {
 static bool fits(const struct pipeline *p, const struct net_spec *net, const struct conformal *c)
 {
 	return net->inputs == p->channels && net->targets == p->targets && net->horizon == p->horizon
-		&& (!c || (c->levels == net->levels && c->targets == net->targets && c->horizon == net->horizon));
+		&& (!c || (c->levels == net->levels && c->targets == net->targets && c->horizon == net_steps(net, p->window)));
 }
 
 enum err forecaster_new(const struct pipeline *p, const struct net_spec *net, const double *levels,
-                        struct frequency frequency, const float *params, struct conformal *conformal,
-                        struct forecaster **out, struct error *e)
+                        struct frequency frequency, const float *params, const struct infer_options *o,
+                        struct conformal *conformal, struct forecaster **out, struct error *e)
 {
 	enum err rc;
 	struct forecaster *f = calloc(1, sizeof *f);
@@ -43,7 +43,7 @@ enum err forecaster_new(const struct pipeline *p, const struct net_spec *net, co
 		rc = fail(e, ERR_INVALID, "model", "network, pipeline and calibration differ in their sizes");
 		goto done;
 	}
-	rc = infer_model_new(net, params, NULL, &f->infer, e);   /* checks net, so net->levels is in range after it */
+	rc = infer_model_new(net, params, o, &f->infer, e);   /* checks net, so net->levels is in range after it */
 	if (rc)
 		goto done;
 	if (net->levels > 1)
@@ -124,7 +124,7 @@ static size_t x_stride(const struct forecaster *f)
 
 static size_t y_stride(const struct forecaster *f)
 {
-	return (size_t)f->net.horizon * (size_t)net_outputs(&f->net);
+	return (size_t)forecaster_steps(f) * (size_t)net_outputs(&f->net);
 }
 
 enum err forecast_ws_reserve(struct forecast_ws *w, const struct forecaster *f, struct error *e)
@@ -236,8 +236,8 @@ static void decode_step(const struct forecaster *f, const struct forecast_ws *w,
                         struct forecast *job)
 {
 	const struct anchor *a = &w->anchor[row];
-	size_t step = (size_t)target * (size_t)f->net.horizon + (size_t)h;
-	size_t stride = (size_t)f->net.targets * (size_t)f->net.horizon;
+	size_t step = (size_t)target * (size_t)forecaster_steps(f) + (size_t)h;
+	size_t stride = (size_t)f->net.targets * (size_t)forecaster_steps(f);
 	double level[NET_MAX_LEVELS];
 
 	forecaster_levels(f, w, row, target, h, level);
@@ -255,7 +255,7 @@ void forecaster_decode(const struct forecaster *f, const struct forecast_ws *w, 
 {
 	job->finite = true;
 	for (int t = 0; t < f->net.targets; t++)
-		for (int h = 0; h < f->net.horizon; h++)
+		for (int h = 0; h < forecaster_steps(f); h++)
 			decode_step(f, w, row, t, h, job);
 }
 

@@ -1,6 +1,9 @@
-/* forecaster.h - a trained model ready to answer: pipeline, packed network, calibration.
+/* forecaster.h - a trained model of numbers ready to answer: pipeline, packed network, calibration.
  *
  *     context rows ─► pipeline_window ─► infer_run ─► decode, intervals ─► own units
+ *
+ * An autoencoder is one whose steps are the window's own: what it gives is the window as it knows it, and its calibration
+ * the errors of that in units of the training part's deviation, so that the same error means the same everywhere.
  *
  * Immutable after creation; the owner counts references (server/registry). */
 #ifndef GATECAST_MODEL_FORECASTER_H
@@ -20,21 +23,23 @@ struct forecaster {
 	struct conformal *conformal;      /* may be NULL: no intervals */
 };
 
-/** Takes conformal (also on failure); copies the rest. params: flat block of net. */
+/** Takes conformal (also on failure); copies the rest. params: flat block of net; o: of infer_model_new. */
 enum err forecaster_new(const struct pipeline *p, const struct net_spec *net, const double *levels,
-                        struct frequency frequency, const float *params, struct conformal *conformal,
-                        struct forecaster **out, struct error *e);
+                        struct frequency frequency, const float *params, const struct infer_options *o,
+                        struct conformal *conformal, struct forecaster **out, struct error *e);
 void forecaster_free(struct forecaster *f);
 size_t forecaster_bytes(const struct forecaster *f);
+/** Steps of an answer: the horizon, or of an autoencoder the window. */
+static inline int forecaster_steps(const struct forecaster *f) { return net_steps(&f->net, f->pipeline.window); }
 
 /* One series to forecast. Pointers are borrowed. */
 struct forecast {
 	const double *context;   /* [pipeline_context][columns], NaN filled already */
 	float *attention;        /* [horizon][window] or NULL */
-	double *mean;            /* [targets][horizon], own units */
+	double *mean;            /* [targets][steps], own units; steps: forecaster_steps() */
 	int quantiles;           /* 0 … */
 	const double *quantile_level;   /* each in (0, 1) */
-	double *quantile;        /* [quantiles][targets][horizon]; +-INFINITY where the calibration is too small */
+	double *quantile;        /* [quantiles][targets][steps]; +-INFINITY where the calibration is too small */
 	bool finite;             /* written: false when the network's output was not finite */
 };
 

@@ -8,37 +8,67 @@
 
 #define WINDOW_MAX (PIPELINE_MAX_CONTEXT / 2)    /* leaves as much for the look-back of indicators */
 #define STATES_MAX (2 << 20)                     /* window * layers * states(): about 1 GiB of scratch a thread */
+#define COUNT(table) (sizeof(table) / sizeof *(table))
 #define SHARE_SLACK 1e-6                         /* 0.7 + 0.1 + 0.2 is not 1 in binary */
 
 const char *const preset_names[] = {
 	[PRESET_ATTENTION_GRU] = "attention_gru", [PRESET_ATTENTION_LSTM] = "attention_lstm", [PRESET_GRU] = "gru",
-	[PRESET_LSTM] = "lstm", [PRESET_RNN] = "rnn", [PRESET_TRANSFORMER] = "transformer", NULL,
+	[PRESET_LSTM] = "lstm", [PRESET_RNN] = "rnn", [PRESET_TRANSFORMER] = "transformer",
+	[PRESET_SEGMENT_GRU] = "segment_gru", [PRESET_AUTOENCODER] = "autoencoder", [PRESET_CHAR_RNN] = "char_rnn",
+	[PRESET_CLASSIFIER] = "classifier", [PRESET_SEQ2SEQ] = "seq2seq", NULL,
+};
+const char *const task_names[] = {
+	[TASK_FORECAST] = "forecast", [TASK_RECONSTRUCT] = "reconstruct", [TASK_GENERATE] = "generate",
+	[TASK_CLASSIFY] = "classify", [TASK_TRANSLATE] = "translate", NULL,
 };
 const char *const encoder_names[] = {
 	[ENCODER_GRU] = "gru", [ENCODER_LSTM] = "lstm", [ENCODER_RNN] = "rnn", [ENCODER_TRANSFORMER] = "transformer", NULL,
 };
 const char *const decoder_names[] = {
-	[DECODER_ATTENTION] = "attention", [DECODER_LAST] = "last", [DECODER_MEAN] = "mean", NULL,
+	[DECODER_ATTENTION] = "attention", [DECODER_LAST] = "last", [DECODER_MEAN] = "mean", [DECODER_POOL] = "pool",
+	[DECODER_RECONSTRUCT] = "reconstruct", [DECODER_TOKEN] = "token", [DECODER_SEGMENT] = "segment", NULL,
 };
 const char *const score_names[] = { [SCORE_ADDITIVE] = "additive", [SCORE_DOT] = "dot", NULL };
 const char *const decoder_input_names[] = {
 	[DECODER_CONTEXT] = "context", [DECODER_CONTEXT_PREVIOUS] = "context+previous", NULL,
 };
 
-static const struct { enum encoder_type encoder; enum decoder_type decoder; } presets[] = {
-	[PRESET_ATTENTION_GRU]  = { ENCODER_GRU,         DECODER_ATTENTION },
-	[PRESET_ATTENTION_LSTM] = { ENCODER_LSTM,        DECODER_ATTENTION },
-	[PRESET_GRU]            = { ENCODER_GRU,         DECODER_LAST },
-	[PRESET_LSTM]           = { ENCODER_LSTM,        DECODER_LAST },
-	[PRESET_RNN]            = { ENCODER_RNN,         DECODER_LAST },
-	[PRESET_TRANSFORMER]    = { ENCODER_TRANSFORMER, DECODER_LAST },
+static const struct {
+	enum encoder_type encoder;
+	enum decoder_type decoder;
+	int window, horizon;
+	bool bidirectional, categorical;
+} presets[] = {
+	[PRESET_ATTENTION_GRU]  = { ENCODER_GRU,         DECODER_ATTENTION,   30,  5 },
+	[PRESET_ATTENTION_LSTM] = { ENCODER_LSTM,        DECODER_ATTENTION,   30,  5 },
+	[PRESET_GRU]            = { ENCODER_GRU,         DECODER_LAST,        30,  5 },
+	[PRESET_LSTM]           = { ENCODER_LSTM,        DECODER_LAST,        30,  5 },
+	[PRESET_RNN]            = { ENCODER_RNN,         DECODER_LAST,        30,  5 },
+	[PRESET_TRANSFORMER]    = { ENCODER_TRANSFORMER, DECODER_LAST,        30,  5 },
+	[PRESET_SEGMENT_GRU]    = { ENCODER_GRU,         DECODER_SEGMENT,     30,  5 },
+	[PRESET_AUTOENCODER]    = { ENCODER_LSTM,        DECODER_RECONSTRUCT, 64,  1 },
+	[PRESET_CHAR_RNN]       = { ENCODER_LSTM,        DECODER_TOKEN,       100, 1,  .categorical = true },
+	[PRESET_CLASSIFIER]     = { ENCODER_LSTM,        DECODER_POOL,        200, 1,  .categorical = true, .bidirectional = true },
+	[PRESET_SEQ2SEQ]        = { ENCODER_LSTM,        DECODER_ATTENTION,   64,  64, .categorical = true },
 };
 
 void recipe_preset(struct recipe *r, enum preset preset)
 {
 	r->preset = preset;
 	r->encoder = presets[preset].encoder;
+	r->bidirectional = presets[preset].bidirectional;
 	r->decoder = presets[preset].decoder;
+	r->window = presets[preset].window;
+	r->horizon = presets[preset].horizon;
+	r->random_crop = preset == PRESET_CHAR_RNN;
+	recipe_output(r, presets[preset].categorical);
+}
+
+void recipe_output(struct recipe *r, bool categorical)
+{
+	r->categorical = categorical;
+	r->loss = categorical ? LOSS_CROSS_ENTROPY : LOSS_MSE;
+	r->teacher_forcing = categorical ? 1 : 0;
 }
 
 bool preset_find(const char *name, enum preset *out)
@@ -52,15 +82,26 @@ bool preset_find(const char *name, enum preset *out)
 	return false;
 }
 
+enum task recipe_task(const struct recipe *r)
+{
+	if (!r->categorical)
+		return r->decoder == DECODER_RECONSTRUCT ? TASK_RECONSTRUCT : TASK_FORECAST;
+	switch (r->decoder) {
+	case DECODER_TOKEN: return TASK_GENERATE;
+	case DECODER_ATTENTION: return TASK_TRANSLATE;
+	default: return TASK_CLASSIFY;
+	}
+}
+
 void recipe_default(struct recipe *r)
 {
 	*r = (struct recipe){
-		.window = 30, .horizon = 5,
+		.unit = TOKEN_CHARACTER, .max_vocabulary = 10000, .min_count = 1, .embedding = 64,
 		.hidden = 64, .layers = 1, .bias = true, .reset_after = true, .dropout = 0,
 		.heads = 4, .feedforward = 256,
 		.score = SCORE_ADDITIVE, .decoder_input = DECODER_CONTEXT_PREVIOUS,
 		.train = 0.7, .validation = 0.1, .test = 0.2,
-		.loss = LOSS_MSE, .huber_delta = 1,
+		.huber_delta = 1,
 		.optimizer = OPTIMIZER_ADAM, .learning_rate = 0.001, .momentum = 0, .clip_norm = 5, .weight_decay = 0,
 		.batch_size = 64, .epochs = 100,
 		.scheduler = SCHEDULER_REDUCE_ON_PLATEAU, .scheduler_factor = 0.1, .scheduler_patience = 5,
@@ -71,14 +112,46 @@ void recipe_default(struct recipe *r)
 	recipe_preset(r, PRESET_ATTENTION_GRU);
 }
 
+#define SEGMENT_USUAL 24   /* steps; SegRNN's authors find longer segments better, up to a day of hours or so */
+
+/* The largest divisor of the horizon that is not longer than usual. */
+static int usual_segment(int horizon)
+{
+	int segment = horizon < SEGMENT_USUAL ? horizon : SEGMENT_USUAL;
+	while (segment > 1 && horizon % segment)
+		segment--;
+	return segment;
+}
+
+void recipe_settle(struct recipe *r)
+{
+	if (r->decoder == DECODER_SEGMENT && r->segment == 0)
+		r->segment = usual_segment(r->horizon);
+	if (r->features == 0 && !r->categorical) {
+		r->features = r->targets;
+		memcpy(r->feature, r->target, sizeof r->target);
+	}
+}
+
+int recipe_model_name(const struct recipe *r, char *out, size_t cap)
+{
+	if (recipe_task(r) == TASK_FORECAST)
+		return snprintf(out, cap, "%s-%d", r->dataset, r->horizon);
+	return snprintf(out, cap, "%s-%s", r->dataset, preset_names[r->preset]);
+}
+
 /* Both ends are allowed. */
 static const struct { const char *where; size_t at; int min, max; } whole_limits[] = {
 	{ "/window",                             offsetof(struct recipe, window),                  2, WINDOW_MAX },
 	{ "/horizon",                            offsetof(struct recipe, horizon),                 1, NET_MAX_HORIZON },
+	{ "/text/max_vocabulary",                offsetof(struct recipe, max_vocabulary),          3, NET_MAX_VOCABULARY },
+	{ "/text/min_count",                     offsetof(struct recipe, min_count),               1, 1000000 },
+	{ "/encoder/embedding_size",             offsetof(struct recipe, embedding),               1, NET_MAX_HIDDEN },
 	{ "/encoder/hidden_size",                offsetof(struct recipe, hidden),                  1, NET_MAX_HIDDEN },
 	{ "/encoder/num_layers",                 offsetof(struct recipe, layers),                  1, NET_MAX_LAYERS },
 	{ "/encoder/heads",                      offsetof(struct recipe, heads),                   1, NET_MAX_HEADS },
 	{ "/encoder/feedforward_size",           offsetof(struct recipe, feedforward),             1, NET_MAX_FEEDFORWARD },
+	{ "/decoder/segment",                    offsetof(struct recipe, segment),                 0, NET_MAX_HORIZON },
 	{ "/training/batch_size",                offsetof(struct recipe, batch_size),              1, 4096 },
 	{ "/training/epochs",                    offsetof(struct recipe, epochs),                  1, 10000 },
 	{ "/training/scheduler/patience",        offsetof(struct recipe, scheduler_patience),      0, 10000 },
@@ -89,10 +162,12 @@ static const struct { const char *where; size_t at; int min, max; } whole_limits
 
 static const struct { const char *where; size_t at; double min, max; } number_limits[] = {
 	{ "/encoder/dropout",             offsetof(struct recipe, dropout),            0,     0.95 },
+	{ "/decoder/teacher_forcing",     offsetof(struct recipe, teacher_forcing),    0,     1 },
 	{ "/split/train",                 offsetof(struct recipe, train),              0.01,  0.98 },
 	{ "/split/validation",            offsetof(struct recipe, validation),         0.01,  0.98 },
 	{ "/split/test",                  offsetof(struct recipe, test),               0.01,  0.98 },
 	{ "/training/huber_delta",        offsetof(struct recipe, huber_delta),        1e-6,  1e6 },
+	{ "/training/forget_bias",        offsetof(struct recipe, init.forget_bias),   -10,   10 },
 	{ "/training/learning_rate",      offsetof(struct recipe, learning_rate),      1e-8,  1 },
 	{ "/training/momentum",           offsetof(struct recipe, momentum),           0,     0.999 },
 	{ "/training/clip_norm",          offsetof(struct recipe, clip_norm),          0,     1e6 },
@@ -101,8 +176,6 @@ static const struct { const char *where; size_t at; double min, max; } number_li
 	{ "/training/scheduler/gamma",    offsetof(struct recipe, scheduler_gamma),    0.001, 0.999 },
 	{ "/training/scheduler/min_rate", offsetof(struct recipe, scheduler_min_rate), 0,     1 },
 };
-
-#define COUNT(table) (sizeof(table) / sizeof *(table))
 
 /* What training keeps of a sequence for a step of a layer, in units of a GRU's six numbers. */
 static long states(const struct recipe *r)
@@ -139,33 +212,58 @@ static enum err check_limits(const struct recipe *r, struct error *e)
 /* What a composition has, for those members that not every one reads. */
 enum trait {
 	TRAIT_RECURRENT = 1, TRAIT_GRU_CELL = 2, TRAIT_RNN = 4, TRAIT_TRANSFORMER = 8, TRAIT_ATTENTION = 16,
-	TRAIT_MOMENTUM = 32,
+	TRAIT_MOMENTUM = 32, TRAIT_LSTM = 64, TRAIT_FEEDBACK = 128, TRAIT_SEGMENT = 256, TRAIT_TEXT = 512, TRAIT_CROP = 1024,
 };
 
 static unsigned traits(const struct recipe *r)
 {
 	bool transformer = r->encoder == ENCODER_TRANSFORMER, attention = r->decoder == DECODER_ATTENTION;
-	/* the attention decoder's cell is an LSTM's behind an LSTM, else a GRU's */
-	bool gru = r->encoder == ENCODER_GRU || (attention && r->encoder != ENCODER_LSTM);
-	return (transformer ? TRAIT_TRANSFORMER : TRAIT_RECURRENT) | (gru ? TRAIT_GRU_CELL : 0)
-		| (r->encoder == ENCODER_RNN ? TRAIT_RNN : 0) | (attention ? TRAIT_ATTENTION : 0)
-		| (r->optimizer == OPTIMIZER_SGD || r->optimizer == OPTIMIZER_RMSPROP ? TRAIT_MOMENTUM : 0);
+	/* the attention decoder's cell, and the one that reconstructs, is an LSTM's behind an LSTM, else a GRU's */
+	bool gru = r->encoder == ENCODER_GRU
+		|| ((attention || r->decoder == DECODER_RECONSTRUCT) && r->encoder != ENCODER_LSTM);
+	const struct { bool has; enum trait trait; } list[] = {
+		{ transformer, TRAIT_TRANSFORMER },
+		{ !transformer, TRAIT_RECURRENT },
+		{ gru, TRAIT_GRU_CELL },
+		{ r->encoder == ENCODER_RNN, TRAIT_RNN },
+		{ r->encoder == ENCODER_LSTM, TRAIT_LSTM },
+		{ attention, TRAIT_ATTENTION },
+		{ attention && r->decoder_input == DECODER_CONTEXT_PREVIOUS, TRAIT_FEEDBACK },
+		{ r->decoder == DECODER_SEGMENT, TRAIT_SEGMENT },
+		{ r->categorical, TRAIT_TEXT },
+		{ recipe_task(r) != TASK_TRANSLATE, TRAIT_CROP },   /* half a sentence has another translation */
+		{ r->optimizer == OPTIMIZER_SGD || r->optimizer == OPTIMIZER_RMSPROP, TRAIT_MOMENTUM },
+	};
+	unsigned all = 0;
+	for (size_t i = 0; i < COUNT(list); i++)
+		all |= list[i].has ? list[i].trait : 0;
+	return all;
 }
 
 #define OWNED(where, member, trait, owner) \
 	{ where, offsetof(struct recipe, member), sizeof(((struct recipe *)0)->member), trait, owner }
 static const struct { const char *where; size_t at, size; unsigned trait; const char *owner; } owned[] = {
-	OWNED("/encoder/bidirectional",    bidirectional, TRAIT_RECURRENT,   "recurrent cells"),
-	OWNED("/encoder/reset_after",      reset_after,   TRAIT_GRU_CELL,    "GRU cells"),
-	OWNED("/encoder/nonlinearity",     relu,          TRAIT_RNN,         "the rnn"),
-	OWNED("/encoder/heads",            heads,         TRAIT_TRANSFORMER, "the transformer"),
-	OWNED("/encoder/feedforward_size", feedforward,   TRAIT_TRANSFORMER, "the transformer"),
-	OWNED("/encoder/norm_first",       norm_first,    TRAIT_TRANSFORMER, "the transformer"),
-	OWNED("/encoder/activation",       gelu,          TRAIT_TRANSFORMER, "the transformer"),
-	OWNED("/encoder/causal",           causal,        TRAIT_TRANSFORMER, "the transformer"),
-	OWNED("/decoder/score",            score,         TRAIT_ATTENTION,   "the attention decoder"),
-	OWNED("/decoder/input",            decoder_input, TRAIT_ATTENTION,   "the attention decoder"),
-	OWNED("/training/momentum",        momentum,      TRAIT_MOMENTUM,    "sgd and rmsprop"),
+	OWNED("/text/unit",                unit,            TRAIT_TEXT,        "models of texts"),
+	OWNED("/text/max_vocabulary",      max_vocabulary,  TRAIT_TEXT,        "models of texts"),
+	OWNED("/text/min_count",           min_count,       TRAIT_TEXT,        "models of texts"),
+	OWNED("/encoder/embedding_size",   embedding,       TRAIT_TEXT,        "models of texts"),
+	OWNED("/encoder/bidirectional",    bidirectional,   TRAIT_RECURRENT,   "recurrent cells"),
+	OWNED("/encoder/reverse",          reverse,         TRAIT_RECURRENT,   "recurrent cells"),
+	OWNED("/encoder/reset_after",      reset_after,     TRAIT_GRU_CELL,    "GRU cells"),
+	OWNED("/encoder/nonlinearity",     relu,            TRAIT_RNN,         "the rnn"),
+	OWNED("/encoder/heads",            heads,           TRAIT_TRANSFORMER, "the transformer"),
+	OWNED("/encoder/feedforward_size", feedforward,     TRAIT_TRANSFORMER, "the transformer"),
+	OWNED("/encoder/norm_first",       norm_first,      TRAIT_TRANSFORMER, "the transformer"),
+	OWNED("/encoder/activation",       gelu,            TRAIT_TRANSFORMER, "the transformer"),
+	OWNED("/encoder/causal",           causal,          TRAIT_TRANSFORMER, "the transformer"),
+	OWNED("/decoder/score",            score,           TRAIT_ATTENTION,   "the attention decoder"),
+	OWNED("/decoder/input",            decoder_input,   TRAIT_ATTENTION,   "the attention decoder"),
+	OWNED("/decoder/teacher_forcing",  teacher_forcing, TRAIT_FEEDBACK,    "the attention decoder that reads its own outputs"),
+	OWNED("/decoder/segment",          segment,         TRAIT_SEGMENT,     "the segment decoder"),
+	OWNED("/training/momentum",        momentum,        TRAIT_MOMENTUM,    "sgd and rmsprop"),
+	OWNED("/training/init",            init.orthogonal, TRAIT_RECURRENT,   "recurrent cells"),
+	OWNED("/training/forget_bias",     init.forget_bias, TRAIT_LSTM,       "LSTM cells"),
+	OWNED("/training/random_crop",     random_crop,     TRAIT_CROP,        "all but the translation of texts"),
 };
 
 bool recipe_reads(const struct recipe *r, size_t member)
@@ -181,6 +279,8 @@ static enum err check_owned(const struct recipe *r, struct error *e)
 {
 	struct recipe d;
 	recipe_default(&d);
+	recipe_preset(&d, r->preset);
+	recipe_output(&d, r->categorical);
 	for (size_t i = 0; i < COUNT(owned); i++) {
 		bool at_default = !memcmp((const char *)r + owned[i].at, (const char *)&d + owned[i].at, owned[i].size);
 		if (!at_default && !(traits(r) & owned[i].trait))
@@ -189,16 +289,58 @@ static enum err check_owned(const struct recipe *r, struct error *e)
 	return ERR_OK;
 }
 
+static bool one_way(const struct recipe *r)
+{
+	return r->encoder != ENCODER_TRANSFORMER && !r->bidirectional && !r->reverse;
+}
+
+/* The decoders that do not stand behind every encoder and before every output. */
+static enum err check_decoder(const struct recipe *r, struct error *e)
+{
+	switch (r->decoder) {
+	case DECODER_TOKEN:
+		if (!r->categorical)
+			return fail(e, ERR_INVALID, "/decoder/type", "the token decoder needs a categorical output");
+		if (!one_way(r))   /* a text that grows is read once, forwards */
+			return fail(e, ERR_INVALID, "/encoder", "the token decoder stands behind recurrent cells of one direction, forwards");
+		return ERR_OK;
+	case DECODER_RECONSTRUCT:
+		if (r->categorical || r->levels)
+			return fail(e, ERR_INVALID, "/output/type", "what reconstructs its input has a point output");
+		return ERR_OK;
+	case DECODER_SEGMENT:
+		if (r->categorical)
+			return fail(e, ERR_INVALID, "/output/type", "the segment decoder has a point or quantile output");
+		if (!one_way(r) || r->layers > 1 || r->batch_norm)
+			return fail(e, ERR_INVALID, "/encoder", "the segment decoder goes on with its encoder's cell: one recurrent layer "
+				"of one direction, forwards, without batch norm");
+		if (r->segment < 1 || r->horizon % r->segment)
+			return fail(e, ERR_INVALID, "/decoder/segment", "must divide the horizon; %d does not divide %d", r->segment,
+				r->horizon);
+		return ERR_OK;
+	default:
+		return ERR_OK;
+	}
+}
+
 static enum err check_composition(const struct recipe *r, struct error *e)
 {
+	enum task task = recipe_task(r);
 	enum err rc = check_owned(r, e);
+	if (!rc)
+		rc = check_decoder(r, e);
 	if (rc)
 		return rc;
 	if (r->bidirectional && r->hidden > NET_MAX_HIDDEN / 2)
 		return fail(e, ERR_INVALID, "/encoder/hidden_size", "must be at most %d with two directions, is %d",
 			NET_MAX_HIDDEN / 2, r->hidden);
+	if (r->bidirectional && r->reverse && r->encoder != ENCODER_TRANSFORMER)
+		return fail(e, ERR_INVALID, "/encoder/reverse", "is for one direction; two read from the end anyway");
 	if (r->encoder == ENCODER_TRANSFORMER && r->hidden % r->heads)
 		return fail(e, ERR_INVALID, "/encoder/heads", "must divide hidden_size; %d does not divide %d", r->heads, r->hidden);
+	if (r->horizon != 1 && task != TASK_FORECAST && task != TASK_TRANSLATE)
+		return fail(e, ERR_INVALID, "/horizon", "must be 1, is %d: %s", r->horizon, task == TASK_CLASSIFY
+			? "a text has one label" : "each step of the window has its own answer");
 	return ERR_OK;
 }
 
@@ -231,6 +373,27 @@ static enum err check_columns(int n, int min, int max, const char (*names)[FRAME
 	return ERR_OK;
 }
 
+/* What goes in must be what comes out. */
+static enum err check_same_columns(const struct recipe *r, struct error *e)
+{
+	bool same = r->features == 0 || r->features == r->targets;
+	for (int i = 0; same && i < r->features; i++)
+		same = !strcmp(r->feature[i], r->target[i]);
+	if (same || (r->decoder != DECODER_RECONSTRUCT && r->decoder != DECODER_SEGMENT))
+		return ERR_OK;
+	return fail(e, ERR_INVALID, "/features", "the %s decoder reads what it gives: the features are the targets; leave them out",
+		decoder_names[r->decoder]);
+}
+
+static enum err check_all_columns(const struct recipe *r, struct error *e)
+{
+	bool text = recipe_reads_text(r), corpus = recipe_task(r) == TASK_GENERATE;
+	enum err rc = check_columns(r->targets, corpus ? 0 : 1, text ? 1 : PIPELINE_MAX_TARGETS, r->target, "/target", e);
+	if (!rc)
+		rc = check_columns(r->features, 0, corpus ? 0 : text ? 1 : PIPELINE_MAX_FEATURES, r->feature, "/features", e);
+	return rc ? rc : check_same_columns(r, e);
+}
+
 static enum err check_split(const struct recipe *r, struct error *e)
 {
 	double sum = r->train + r->validation + r->test;
@@ -251,6 +414,11 @@ static enum err check_output(const struct recipe *r, struct error *e)
 		if (i && r->level[i] <= r->level[i - 1])
 			return fail(e, ERR_INVALID, at, "levels must rise; %g follows %g", r->level[i], r->level[i - 1]);
 	}
+	if (r->categorical && r->levels)
+		return fail(e, ERR_INVALID, "/output/levels", "a categorical output has no levels");
+	if (r->categorical != (r->loss == LOSS_CROSS_ENTROPY))
+		return fail(e, ERR_INVALID, "/training/loss", r->categorical ? "a categorical output is trained with cross_entropy"
+			: "cross_entropy needs a categorical output");
 	if ((r->levels > 0) != (r->loss == LOSS_PINBALL))
 		return fail(e, ERR_INVALID, "/training/loss", r->levels ? "a quantile output is trained with the pinball loss"
 			: "the pinball loss needs a quantile output");
@@ -260,12 +428,13 @@ static enum err check_output(const struct recipe *r, struct error *e)
 static enum err check_choices(const struct recipe *r, struct error *e)
 {
 	const struct { const char *where; int value, last; } choices[] = {
-		{ "/preset",                  (int)r->preset,        PRESET_TRANSFORMER },
+		{ "/preset",                  (int)r->preset,        PRESET_SEQ2SEQ },
+		{ "/text/unit",               (int)r->unit,          TOKEN_WORD },
 		{ "/encoder/cell",            (int)r->encoder,       ENCODER_TRANSFORMER },
-		{ "/decoder/type",            (int)r->decoder,       DECODER_MEAN },
+		{ "/decoder/type",            (int)r->decoder,       DECODER_SEGMENT },
 		{ "/decoder/score",           (int)r->score,         SCORE_DOT },
 		{ "/decoder/input",           (int)r->decoder_input, DECODER_CONTEXT_PREVIOUS },
-		{ "/training/loss",           (int)r->loss,          LOSS_PINBALL },
+		{ "/training/loss",           (int)r->loss,          LOSS_CROSS_ENTROPY },
 		{ "/training/optimizer",      (int)r->optimizer,     OPTIMIZER_RMSPROP },
 		{ "/training/scheduler/type", (int)r->scheduler,     SCHEDULER_COSINE },
 	};
@@ -281,11 +450,9 @@ enum err recipe_check(const struct recipe *r, struct error *e)
 	if (!rc)
 		rc = check_name(r->model, "/model", e);
 	if (!rc)
-		rc = check_columns(r->targets, 1, PIPELINE_MAX_TARGETS, r->target, "/target", e);
-	if (!rc)
-		rc = check_columns(r->features, 0, PIPELINE_MAX_FEATURES, r->feature, "/features", e);
-	if (!rc)
 		rc = check_choices(r, e);
+	if (!rc)
+		rc = check_all_columns(r, e);
 	if (!rc)
 		rc = check_limits(r, e);
 	if (!rc)
@@ -306,27 +473,50 @@ static int median_level(const struct recipe *r)
 	return best;
 }
 
-void recipe_net(const struct recipe *r, int channels, struct net_spec *out)
+/* All of a network but what goes in and what comes out. */
+static struct net_spec composition(const struct recipe *r)
 {
-	bool attention = r->decoder == DECODER_ATTENTION;
-	*out = (struct net_spec){
-		.inputs = channels, .encoder = r->encoder, .hidden = r->hidden, .layers = r->layers,
-		.bidirectional = r->bidirectional, .bias = r->bias, .reset_after = r->reset_after, .relu = r->relu,
-		.dropout = r->dropout,
+	bool attention = r->decoder == DECODER_ATTENTION, transformer = r->encoder == ENCODER_TRANSFORMER;
+	struct net_spec s = {
+		.encoder = r->encoder, .hidden = r->hidden, .layers = r->layers,
+		.bidirectional = r->bidirectional && !transformer, .reverse = r->reverse,
+		.bias = r->bias, .reset_after = r->reset_after, .relu = r->relu, .dropout = r->dropout, .batch_norm = r->batch_norm,
 		.decoder = r->decoder, .score = r->score,
 		.decoder_input = attention ? r->decoder_input : DECODER_CONTEXT,
-		.targets = r->targets, .levels = r->levels ? r->levels : 1, .median_level = median_level(r),
-		.horizon = r->horizon,
+		.targets = 1, .levels = 1, .horizon = r->horizon,
 	};
-	if (attention && r->score == SCORE_ADDITIVE)
-		out->attention = r->hidden;
-	if (r->encoder == ENCODER_TRANSFORMER) {
-		out->heads = r->heads;
-		out->feedforward = r->feedforward;
-		out->norm_first = r->norm_first;
-		out->gelu = r->gelu;
-		out->causal = r->causal;
+	if (net_additive(&s))
+		s.attention = r->hidden;
+	if (r->decoder == DECODER_SEGMENT)
+		s.segment = r->segment;
+	if (transformer) {
+		s.heads = r->heads;
+		s.feedforward = r->feedforward;
+		s.norm_first = r->norm_first;
+		s.gelu = r->gelu;
+		s.causal = r->causal;
 	}
+	return s;
+}
+
+void recipe_net(const struct recipe *r, int channels, struct net_spec *out)
+{
+	struct net_spec s = composition(r);
+	s.inputs = channels;
+	s.targets = r->targets;
+	s.levels = r->levels ? r->levels : 1;
+	s.median_level = median_level(r);
+	*out = s;
+}
+
+void recipe_text_net(const struct recipe *r, int vocabulary, int classes, struct net_spec *out)
+{
+	struct net_spec s = composition(r);
+	s.inputs = 1;
+	s.vocabulary = vocabulary;
+	s.embedding = r->embedding;
+	s.classes = classes;
+	*out = s;
 }
 
 void recipe_loss(const struct recipe *r, struct loss *out)

@@ -12,22 +12,24 @@ static struct borders borders_of(const struct recipe *r, size_t n)
 	return (struct borders){ .train = (size_t)llround((double)n * r->train), .validation = n - test };
 }
 
-/* Origins whose target rows lie in [from, to) and whose context exists. */
-static struct part part_between(size_t from, size_t to, size_t context, size_t horizon)
+/* Origins whose target rows, `ahead` behind the origin or `back` up to it, lie in [from, to) and whose context exists. */
+static struct part part_between(const struct samples *s, size_t from, size_t to)
 {
-	size_t start = from > context ? from : context;   /* the first target row */
-	return (struct part){ .first = start - 1, .windows = to >= start + horizon ? to - start - horizon + 1 : 0 };
+	size_t context = (size_t)s->context, start = from + s->back > context ? from + s->back : context;
+	return (struct part){ .first = start - 1, .windows = to >= start + s->ahead ? to - start - s->ahead + 1 : 0 };
 }
 
 static bool cut(struct samples *s, const struct recipe *r, size_t n)
 {
 	struct borders b = borders_of(r, n);
-	size_t context = (size_t)s->context, horizon = (size_t)r->horizon;
+	bool within = recipe_task(r) == TASK_RECONSTRUCT;
+	s->ahead = within ? 0 : (size_t)r->horizon;
+	s->back = within ? (size_t)r->window : 0;
 	s->n = n;
 	s->train_rows = b.train;
-	s->train = part_between(0, b.train, context, horizon);
-	s->validation = part_between(b.train, b.validation, context, horizon);
-	s->test = part_between(b.validation, n, context, horizon);
+	s->train = part_between(s, 0, b.train);
+	s->validation = part_between(s, b.train, b.validation);
+	s->test = part_between(s, b.validation, n);
 	return s->train.windows && s->validation.windows && s->test.windows;
 }
 
@@ -47,7 +49,10 @@ static enum err build_pipeline(struct samples *s, const struct recipe *r, const 
 		target[i] = r->target[i];
 	for (int i = 0; i < r->features; i++)
 		feature[i] = r->feature[i];
-	return pipeline_init(&s->pipeline, target, r->targets, feature, r->features, r->window, r->horizon, f, e);
+	enum err rc = pipeline_init(&s->pipeline, target, r->targets, feature, r->features, r->window, r->horizon, f, e);
+	for (int i = 0; !rc && i < r->targets; i++)
+		s->pipeline.target[i].absolute = recipe_task(r) == TASK_RECONSTRUCT;
+	return rc;
 }
 
 enum err samples_check(const struct recipe *r, const struct frame *f, size_t rows, struct error *e)

@@ -5,7 +5,8 @@
  *     window        ◄─────────────── o ]│[ ► ► ►       │            o = origin, the last known row
  *
  * A window belongs to the part that holds all its target rows, so no target is ever seen from two parts;
- * its context may look back over the part's left border. Private to the trainer. */
+ * its context may look back over the part's left border. Where the window itself is the target it may not.
+ * Private to the trainer. */
 #ifndef GATECAST_MODEL_SAMPLES_H
 #define GATECAST_MODEL_SAMPLES_H
 
@@ -19,6 +20,7 @@ struct samples {
 	struct frequency frequency;
 	size_t n, train_rows, filled;    /* usable rows; those of the training part; cells filled forward */
 	int context;                     /* rows of a window's context */
+	size_t ahead, back;              /* target rows behind the origin, or up to it */
 	double *block, *rows;            /* [n][columns]; rows points into block */
 	double *series;                  /* [targets][n]: the targets alone, for the baselines */
 	struct part train, validation, test;

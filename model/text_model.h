@@ -4,7 +4,8 @@
  *     classify    text ─► tokens ─► network ─► softmax ─► label and probabilities
  *     translate   text ─► tokens ─► network, beam search ─► tokens ─► text
  *
- * Which of the three a model does is its decoder: token; last, mean or pool; attention. Immutable after creation. */
+ * Which of the three a model does is its decoder: token; last, mean or pool; attention. A prompt is read whole, its state
+ * kept; of another input the end, as long as the window. Immutable after creation. */
 #ifndef GATECAST_MODEL_TEXT_MODEL_H
 #define GATECAST_MODEL_TEXT_MODEL_H
 
@@ -27,7 +28,9 @@ struct text_model {
 
 /** What a network over texts does; false: it is not one (no vocabulary, or numbers come out). */
 bool text_task_of(const struct net_spec *net, enum text_task *out);
-/** Takes source and target (also on failure). ERR_INVALID: sizes of network and vocabularies differ. params: flat block. */
+/** Takes source and target (also on failure). ERR_INVALID: sizes or units of network and vocabularies differ; a network
+ *  that generates without a running state (a Transformer, two directions, reversed); several steps of a label.
+ *  params: flat block. */
 enum err text_model_new(const struct net_spec *net, const float *params, const struct infer_options *o,
                         struct vocabulary *source, struct vocabulary *target, int max_steps,
                         struct text_model **out, struct error *e);
@@ -42,7 +45,7 @@ struct sampling {
 
 /* One request. Pointers are borrowed; the job is the caller's until it is done. */
 struct text_job {
-	const char *text; size_t len;   /* the input, valid UTF-8; generate: the prompt, may be empty */
+	const char *text; size_t len;   /* the input, valid UTF-8, may be empty (the network reads a boundary then) */
 	/* generate */
 	struct sampling sampling;
 	int max_tokens;                 /* at most so many */
@@ -61,7 +64,8 @@ struct text_job {
 	double log_probability;         /* of the answer; translate, generate */
 	float *probability;             /* classify: [target's size], of the caller; NULL: not wanted */
 	int label;                      /* classify: the likeliest */
-	float *attention;               /* translate, with want_attention: [tokens_out][min(tokens_in, max_steps)], of malloc, the caller frees */
+	float *attention;               /* translate, with want_attention: [tokens_out][T], of malloc, the caller frees; NULL when
+	                                 * the answer is empty. T = tokens_in, at least 1, at most max_steps */
 	bool finite;                    /* false: the network's output was not finite, nothing else is written */
 	/* between calls of text_model_run; zero at first, text_job_fini() at last */
 	struct text_progress *progress;

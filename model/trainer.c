@@ -6,8 +6,6 @@
  *                                         └─► skip ─► (3 of 100) roll back ─► (3rd) ERR_DIVERGED */
 #include "model/trainer_state.h"
 
-#include "model/base/rng.h"
-
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -18,26 +16,10 @@
 #define NORM_DECAY   0.05    /* weight of the newest norm */
 
 struct trainer_ws {
-	float *x, *y, *dy, *target;   /* [T][B][in], [horizon][B][outputs] twice, [horizon][B][targets] */
-	float *window;                /* [T][in]: one sample before it is laid out by steps */
+	struct batch batch;
+	float *y, *dy;                /* [S][B][outputs] */
 	float *net;                   /* of network_forward and network_backward */
-	double *scratch;              /* of pipeline_window */
-	int lengths[TRAINER_SHARD_ROWS];
 };
-
-/* Numbers for BLAS: aligned to a cache line. NULL on overflow or lack of memory. */
-static float *floats_new(size_t a, size_t b)
-{
-	size_t bytes;
-	if (__builtin_mul_overflow(a, b, &bytes) || __builtin_mul_overflow(bytes, sizeof(float), &bytes)
-			|| bytes > SIZE_MAX - 64)
-		return NULL;
-	bytes = (bytes + 64) / 64 * 64;
-	float *p = aligned_alloc(64, bytes);
-	if (p)
-		memset(p, 0, bytes);
-	return p;
-}
 
 static bool moving_init(struct moving *s, size_t weights)
 {
@@ -62,15 +44,17 @@ static int ceil_div(size_t n, size_t by)
 static void make_plan(struct trainer *t)
 {
 	size_t batch = (size_t)t->recipe.batch_size;
-	const struct samples *s = &t->samples;
+	const struct examples *x = t->examples;
+	const size_t *count = x->count;
 	struct tensor_table table;
 
 	net_tensors(&t->net, &table);
+	t->statistics = net_statistics(&table);
 	t->plan = (struct trainer_plan){
 		.epochs = t->recipe.epochs,
-		.steps = ceil_div(s->train.windows, batch) + ceil_div(s->validation.windows, batch),
-		.train_windows = s->train.windows, .validation_windows = s->validation.windows,
-		.test_windows = s->test.windows, .weights = table.count, .rows = s->n, .filled_cells = s->filled,
+		.steps = ceil_div(count[SHARE_TRAIN], batch) + ceil_div(count[SHARE_VALIDATION], batch),
+		.train_examples = count[SHARE_TRAIN], .validation_examples = count[SHARE_VALIDATION],
+		.test_examples = count[SHARE_TEST], .weights = table.count, .rows = x->rows, .filled_cells = x->filled,
 	};
 }
 
@@ -80,24 +64,26 @@ static void start_course(struct trainer *t)
 	t->course = (struct course){ .rate = r->learning_rate };
 	plateau_init(&t->course.plateau, r->scheduler_factor, r->scheduler_patience, r->scheduler_min_rate);
 	early_stop_init(&t->course.early_stop, r->early_stopping_patience);
-	network_init(&t->net, &(struct init_options){ 0 }, r->seed, t->now.weights);
+	network_init(&t->net, &r->init, r->seed, t->now.weights);
 	trainer_mark_good(t);
 }
 
 static bool allocate(struct trainer *t)
 {
+	size_t train = t->plan.train_examples, validation = t->plan.validation_examples;
 	size_t weights = t->plan.weights, shards = (size_t)ceil_div((size_t)t->recipe.batch_size, TRAINER_SHARD_ROWS);
 	t->best = floats_new(weights, 1);
 	t->gradient = floats_new(shards, weights);
 	t->shard_loss = calloc(shards, sizeof *t->shard_loss);
-	t->order = calloc(t->plan.train_windows, sizeof *t->order);
+	t->place = calloc(examples_places(t->examples) + 1, sizeof *t->place);
+	t->order = calloc(train > validation ? train : validation, sizeof *t->order);
 	return moving_init(&t->now, weights) && moving_init(&t->good, weights) && t->best && t->gradient
-		&& t->shard_loss && t->order;
+		&& t->shard_loss && t->place && t->order;
 }
 
 enum err trainer_check(const struct recipe *r, const struct frame *f, size_t rows, struct error *e)
 {
-	return samples_check(r, f, rows, e);
+	return examples_check(r, f, rows, e);
 }
 
 enum err trainer_new(const struct recipe *r, const struct frame *f, struct trainer **out, struct error *e)
@@ -107,18 +93,12 @@ enum err trainer_new(const struct recipe *r, const struct frame *f, struct train
 	if (!t)
 		return fail_nomem(e);
 	t->recipe = *r;
-	rc = samples_init(&t->samples, r, f, e);
+	rc = examples_new(r, f, &t->examples, e);
 	if (rc)
 		goto done;
-	if (t->samples.n > UINT32_MAX) {   /* order[] is 32 bits wide */
-		rc = fail(e, ERR_INVALID, "/dataset", "more than %u rows cannot be trained on", UINT32_MAX);
-		goto done;
-	}
-	recipe_net(r, t->samples.pipeline.channels, &t->net);
-	rc = net_spec_check(&t->net, e);
-	if (rc)
-		goto done;
+	t->net = t->examples->net;
 	recipe_loss(r, &t->loss);
+	t->loss.classes = t->net.classes;
 	make_plan(t);
 	if (!allocate(t)) {
 		rc = fail_nomem(e);
@@ -138,33 +118,39 @@ void trainer_free(struct trainer *t)
 {
 	if (!t)
 		return;
-	samples_fini(&t->samples);
+	examples_free(t->examples);
 	moving_fini(&t->now);
 	moving_fini(&t->good);
 	free(t->best);
 	free(t->order);
+	free(t->place);
 	free(t->gradient);
 	free(t->shard_loss);
 	free(t);
 }
 
+/* A decoder of answers takes no more steps than the longest answer of a batch has; horizon is the most. */
+static struct net_spec net_of_steps(const struct trainer *t, int steps)
+{
+	struct net_spec net = t->net;
+	if (!net_answers_steps(&net))
+		net.horizon = steps;
+	return net;
+}
+
 enum err trainer_ws_new(const struct trainer *t, struct trainer_ws **out, struct error *e)
 {
-	const struct net_spec *net = &t->net;
-	size_t window = (size_t)t->recipe.window, horizon = (size_t)net->horizon * TRAINER_SHARD_ROWS;
+	const struct extent *most = &t->examples->most;
+	struct net_spec net = net_of_steps(t, most->steps);
+	size_t answers = (size_t)most->steps * TRAINER_SHARD_ROWS;
 	struct trainer_ws *w = calloc(1, sizeof *w);
 	if (!w)
 		return fail_nomem(e);
-	w->x = floats_new(window * TRAINER_SHARD_ROWS, (size_t)net->inputs);
-	w->window = floats_new(window, (size_t)net->inputs);
-	w->y = floats_new(horizon, (size_t)net_outputs(net));
-	w->dy = floats_new(horizon, (size_t)net_outputs(net));
-	w->target = floats_new(horizon, (size_t)net->targets);
-	w->net = floats_new(network_scratch(net, t->recipe.window, TRAINER_SHARD_ROWS), 1);
-	w->scratch = calloc(pipeline_scratch(&t->samples.pipeline), sizeof *w->scratch);
-	for (int b = 0; b < TRAINER_SHARD_ROWS; b++)
-		w->lengths[b] = t->recipe.window;
-	if (!w->x || !w->window || !w->y || !w->dy || !w->target || !w->net || !w->scratch) {
+	enum err rc = batch_init(&w->batch, t->examples, TRAINER_SHARD_ROWS, e);
+	w->y = floats_new(answers, (size_t)net_outputs(&net));
+	w->dy = floats_new(answers, (size_t)net_outputs(&net));
+	w->net = floats_new(network_scratch(&net, most->length, TRAINER_SHARD_ROWS), 1);
+	if (rc || !w->y || !w->dy || !w->net) {
 		trainer_ws_free(w);
 		return fail_nomem(e);
 	}
@@ -176,13 +162,10 @@ void trainer_ws_free(struct trainer_ws *w)
 {
 	if (!w)
 		return;
-	free(w->x);
-	free(w->window);
+	batch_fini(&w->batch);
 	free(w->y);
 	free(w->dy);
-	free(w->target);
 	free(w->net);
-	free(w->scratch);
 	free(w);
 }
 
@@ -201,94 +184,96 @@ bool trainer_done(const struct trainer *t)
 	return t->course.stopped || t->course.epoch >= t->recipe.epochs;
 }
 
-void trainer_begin_epoch(struct trainer *t)
+/* The phase's share of the examples; of a training phase, in the running epoch. */
+static enum share phase_share(const struct trainer *t)
 {
-	struct rng rng;
-	for (size_t i = 0; i < t->plan.train_windows; i++)
-		t->order[i] = (uint32_t)i;
-	rng_init(&rng, t->recipe.seed, RNG_SHUFFLE, (uint32_t)t->course.epoch + 1);
-	rng_shuffle(&rng, t->order, t->plan.train_windows);
-	t->pass = (struct pass){ .phase = PHASE_TRAIN };
+	return t->pass.phase == PHASE_TRAIN ? SHARE_TRAIN : SHARE_VALIDATION;
 }
 
-static size_t phase_windows(const struct trainer *t)
+static size_t phase_examples(const struct trainer *t)
 {
-	return t->pass.phase == PHASE_TRAIN ? t->plan.train_windows : t->plan.validation_windows;
+	return t->examples->count[phase_share(t)];
+}
+
+static struct example example_at(const struct trainer *t, size_t row)
+{
+	bool train = t->pass.phase == PHASE_TRAIN;
+	return (struct example){
+		.share = phase_share(t), .index = t->order[t->pass.next + row], .epoch = train ? t->course.epoch + 1 : 0,
+	};
+}
+
+static void begin_phase(struct trainer *t)
+{
+	if (t->pass.phase != PHASE_OVER)
+		examples_order(t->examples, phase_share(t), t->course.epoch + 1, t->order, t->place);
+}
+
+void trainer_begin_epoch(struct trainer *t)
+{
+	t->pass = (struct pass){ .phase = PHASE_TRAIN };
+	begin_phase(t);
 }
 
 int trainer_begin_step(struct trainer *t)
 {
 	struct pass *p = &t->pass;
-	while (p->phase != PHASE_OVER && p->next == phase_windows(t)) {
+	while (p->phase != PHASE_OVER && p->next == phase_examples(t)) {
 		p->phase++;
 		p->next = 0;
+		begin_phase(t);
 	}
 	if (p->phase == PHASE_OVER)
 		return 0;
-	size_t left = phase_windows(t) - p->next, batch = (size_t)t->recipe.batch_size;
+	size_t left = phase_examples(t) - p->next, batch = (size_t)t->recipe.batch_size;
 	p->rows = left < batch ? left : batch;
 	p->shards = ceil_div(p->rows, TRAINER_SHARD_ROWS);
+	p->targets = 0;
+	for (size_t i = 0; i < p->rows; i++) {
+		struct example which = example_at(t, i);
+		p->targets += examples_targets(t->examples, examples_extent(t->examples, &which));
+	}
 	t->course.step += p->phase == PHASE_TRAIN;
 	return p->shards;
 }
 
-/* The origin of a row of the running step. */
-static size_t origin_of(const struct trainer *t, size_t row)
+/* Classes are told with the truth before them, as they were learnt; numbers are forecast on their own. */
+static double teacher_ratio(const struct trainer *t, bool train)
 {
-	if (t->pass.phase == PHASE_TRAIN)
-		return t->samples.train.first + t->order[t->pass.next + row];
-	return t->samples.validation.first + t->pass.next + row;
-}
-
-/* Lay one window out as column b of x [T][B][in] and target [horizon][B][targets]. */
-static void load_window(const struct trainer *t, struct trainer_ws *w, size_t origin, int b, int B)
-{
-	const struct pipeline *p = &t->samples.pipeline;
-	size_t in = (size_t)p->channels, stride = (size_t)B, at = (size_t)b;
-	struct anchor anchor;
-
-	pipeline_window(p, samples_context(&t->samples, origin), w->scratch, w->window, &anchor);
-	for (size_t i = 0; i < (size_t)p->window; i++)
-		memcpy(w->x + (i * stride + at) * in, w->window + i * in, in * sizeof *w->x);
-	for (int k = 0; k < p->targets; k++) {
-		const double *future = samples_series(&t->samples, k) + origin + 1;
-		for (size_t h = 0; h < (size_t)p->horizon; h++)
-			w->target[(h * stride + at) * (size_t)p->targets + (size_t)k] =
-				(float)pipeline_encode(p, k, &anchor, future[h]);
-	}
-}
-
-/* Of one row: what the loss is a mean over. */
-static double numbers_per_row(const struct net_spec *net)
-{
-	return (double)net->horizon * net_outputs(net);
+	if (!net_feeds_back(&t->net))
+		return 0;
+	return train ? t->recipe.teacher_forcing : t->net.classes ? 1 : 0;
 }
 
 void trainer_shard(struct trainer *t, int shard, struct trainer_ws *w)
 {
-	const struct net_spec *net = &t->net;
 	const struct pass *pass = &t->pass;
 	const float *weights = t->now.weights;
 	bool train = pass->phase == PHASE_TRAIN;
 	size_t begin = (size_t)shard * TRAINER_SHARD_ROWS, left = pass->rows - begin;
-	int T = t->recipe.window, B = left < TRAINER_SHARD_ROWS ? (int)left : TRAINER_SHARD_ROWS;
-	size_t groups = (size_t)net->horizon * (size_t)B * (size_t)net->targets;
-	double weight = 1 / ((double)pass->rows * numbers_per_row(net));
+	int B = left < TRAINER_SHARD_ROWS ? (int)left : TRAINER_SHARD_ROWS;
+	double ratio = teacher_ratio(t, train), weight = 1 / (double)pass->targets;
 	struct dropout_key key = { .seed = t->recipe.seed, .key = (uint32_t)t->course.step, .row_base = (uint32_t)begin };
-	const struct dropout_key *dropout = train && net->dropout > 0 ? &key : NULL;
+	struct example which[TRAINER_SHARD_ROWS];
+	const struct batch *b = &w->batch;
 
 	assert(shard < pass->shards);
-	for (int b = 0; b < B; b++)
-		load_window(t, w, origin_of(t, begin + (size_t)b), b, B);
-	network_forward(net, weights, &(struct network_input){ .T = T, .B = B, .lengths = w->lengths, .x = w->x, .dropout = dropout },
-	                &(struct network_output){ .y = w->y }, w->net);
-	t->shard_loss[shard] = loss_forward_backward(&t->loss, groups, w->y, w->target, weight, train ? w->dy : NULL);
+	for (int i = 0; i < B; i++)
+		which[i] = example_at(t, begin + (size_t)i);
+	batch_fill(&w->batch, t->examples, which, B);
+	const struct net_spec net = net_of_steps(t, b->S);
+	const struct network_input in = {
+		.T = b->T, .B = B, .lengths = b->lengths, .x = b->x, .dropout = train ? &key : NULL,
+		.teacher = ratio > 0 ? b->target : NULL, .teacher_ratio = ratio,
+	};
+	network_forward(&net, weights, &in, &(struct network_output){ .y = w->y }, w->net);
+	size_t groups = (size_t)b->S * (size_t)B * (size_t)net.targets;
+	t->shard_loss[shard] = loss_forward_backward(&t->loss, groups, w->y, b->target, weight, train ? w->dy : NULL);
 	if (!train)
 		return;
 	float *gradient = t->gradient + (size_t)shard * t->plan.weights;
 	memset(gradient, 0, t->plan.weights * sizeof *gradient);
-	network_backward(net, weights, &(struct network_input){ .T = T, .B = B, .lengths = w->lengths, .x = w->x, .dropout = dropout },
-	                 w->dy, gradient, NULL, w->net);
+	network_backward(&net, weights, &in, w->dy, gradient, NULL, w->net);
 }
 
 static void add(float *to, const float *from, size_t n)
@@ -367,20 +352,48 @@ static enum err skip_step(struct trainer *t, struct error *e)
 	t->pass.skipped++;
 	if (!guard_skip(&t->course.guard, t->course.step))
 		return ERR_OK;
-	t->pass.next = t->plan.train_windows;
+	t->pass.next = t->plan.train_examples;
 	return roll_back(t, e);
+}
+
+/* What is learnt lies before and behind the statistics. */
+enum { RUNS = 2 };
+static void learnt_runs(const struct trainer *t, struct tensor_run run[RUNS])
+{
+	const struct tensor_run *s = &t->statistics;
+	size_t behind = s->offset + s->count;
+	run[0] = (struct tensor_run){ 0, s->offset };
+	run[1] = (struct tensor_run){ behind, t->plan.weights - behind };
+}
+
+static double learnt_norm(const struct trainer *t)
+{
+	struct tensor_run run[RUNS];
+	double norm = 0;
+	learnt_runs(t, run);
+	for (int i = 0; i < RUNS; i++)
+		norm = hypot(norm, gradient_norm(t->gradient + run[i].offset, run[i].count));
+	return norm;
 }
 
 static void take_step(struct trainer *t, double norm)
 {
 	struct course *c = &t->course;
+	const struct tensor_run *measured = &t->statistics;
+	struct tensor_run run[RUNS];
 	const struct optimizer optimizer = {
 		.type = t->recipe.optimizer, .learning_rate = rate_now(t), .momentum = t->recipe.momentum,
 		.weight_decay = t->recipe.weight_decay,
 	};
-	if (t->recipe.clip_norm > 0)
-		gradient_clip(t->gradient, t->plan.weights, norm, t->recipe.clip_norm);
-	optimizer_step(&optimizer, ++c->optimizer_steps, t->plan.weights, t->now.weights, t->now.m, t->now.v, t->gradient);
+	c->optimizer_steps++;
+	learnt_runs(t, run);
+	for (int i = 0; i < RUNS; i++) {
+		size_t at = run[i].offset, n = run[i].count;
+		if (t->recipe.clip_norm > 0)
+			gradient_clip(t->gradient + at, n, norm, t->recipe.clip_norm);
+		optimizer_step(&optimizer, c->optimizer_steps, n, t->now.weights + at, t->now.m + at, t->now.v + at, t->gradient + at);
+	}
+	statistics_step(measured->count, t->pass.shards, t->now.weights + measured->offset, t->gradient + measured->offset);
 	guard_accept(&c->guard, norm);
 	t->pass.norm += norm;
 	t->pass.norm_steps++;
@@ -395,13 +408,14 @@ enum err trainer_end_step(struct trainer *t, struct error *e)
 	p->next += p->rows;
 	if (!train) {
 		p->validation += loss;
+		p->validation_targets += p->targets;
 		return ERR_OK;
 	}
-	double norm = gradient_norm(t->gradient, t->plan.weights);
+	double norm = learnt_norm(t);
 	if (!acceptable(&t->course.guard, loss, norm))
 		return skip_step(t, e);
 	p->loss += loss;
-	p->loss_rows += p->rows;
+	p->loss_targets += p->targets;
 	take_step(t, norm);
 	return ERR_OK;
 }
@@ -427,11 +441,10 @@ enum err trainer_end_epoch(struct trainer *t, struct epoch_report *out, struct e
 {
 	enum err rc = ERR_OK;
 	struct pass *p = &t->pass;
-	double per_row = numbers_per_row(&t->net);
 	struct epoch_report report = {
 		.epoch = t->course.epoch + 1,
-		.train_loss = mean_of(p->loss, (double)p->loss_rows * per_row),
-		.validation_loss = p->validation / ((double)t->plan.validation_windows * per_row),
+		.train_loss = mean_of(p->loss, (double)p->loss_targets),
+		.validation_loss = p->validation / (double)p->validation_targets,
 		.learning_rate = rate_now(t),
 		.gradient_norm = mean_of(p->norm, (double)p->norm_steps),
 		.skipped_steps = p->skipped,

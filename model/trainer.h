@@ -14,21 +14,20 @@
 #define GATECAST_MODEL_TRAINER_H
 
 #include "model/base/strbuf.h"
-#include "model/forecaster.h"
+#include "model/evaluation.h"
 #include "model/recipe.h"
-#include "model/series/baseline.h"
-#include "model/series/evaluate.h"
+#include "model/trained.h"
 
 #define TRAINER_SHARD_ROWS 16
 
 struct trainer;
 struct trainer_ws;     /* one thread's scratch for trainer_shard */
 
-/** Before a job is taken: can a series with the columns of f (whose rows do not matter) and that many rows be trained on? */
+/** Before a job is taken: can a dataset with the columns of f (whose rows do not matter) and that many rows be trained on? */
 enum err trainer_check(const struct recipe *r, const struct frame *f, size_t rows, struct error *e);
 
-/** Builds the pipeline, splits, fits scalers on the training part, initialises the weights. The frame is copied from,
- *  not kept. Errors: too few rows for window and horizon in a part (names the minimum), unknown columns, … */
+/** Splits the data, fits scalers or builds vocabularies on the training part, initialises the weights. The frame is copied
+ *  from, not kept. Errors: too few rows for window and horizon in a part (names the minimum), unknown columns, … */
 enum err trainer_new(const struct recipe *r, const struct frame *f, struct trainer **out, struct error *e);
 void trainer_free(struct trainer *t);
 enum err trainer_ws_new(const struct trainer *t, struct trainer_ws **out, struct error *e);
@@ -36,7 +35,7 @@ void trainer_ws_free(struct trainer_ws *w);
 
 struct trainer_plan {   /* fixed at trainer_new */
 	int epochs, steps;          /* steps an epoch */
-	size_t train_windows, validation_windows, test_windows, weights, rows, filled_cells;
+	size_t train_examples, validation_examples, test_examples, weights, rows, filled_cells;
 };
 const struct trainer_plan *trainer_plan(const struct trainer *t);
 
@@ -65,28 +64,16 @@ void trainer_save(const struct trainer *t, struct strbuf *out);
 /** Into a trainer_new() of the same recipe and frame; ERR_SYNTAX on a damaged or foreign state. */
 enum err trainer_load(struct trainer *t, const void *bytes, size_t len, struct error *e);
 
-struct evaluation {
-	int horizon, targets, n_levels;
-	size_t origins;
-	double season;                       /* rows */
-	struct scores model, baseline[BASELINE_COUNT];
-	struct scores *per_step;             /* [horizon], of the model */
-	struct scores *baseline_step[BASELINE_COUNT];
-	double coverage[2];                  /* of the 80 % and 90 % intervals */
-	double skill[BASELINE_COUNT];        /* 1 - MAE / MAE of the baseline */
-	enum verdict verdict;                /* against naive */
-	double p_value;
-	double shrinkage;                    /* see trainer_finish */
-};
-void evaluation_fini(struct evaluation *v);
-
 /**
- * The best epoch's weights, shrunk towards the last known value by the factor in 0, 0.1 … 1 with the least absolute
+ * The best epoch's weights, ready to answer, evaluated on the test part with the inference execution (evaluation.h).
+ * params (trainer_plan()->weights floats) receives the weights.
+ *
+ * A forecaster is shrunk towards the last known value by the factor in 0, 0.1 … 1 with the least absolute
  * error on the validation part, times the confidence that this is less than without the network (1 - 1 / z^2 of a
- * Diebold-Mariano test; as it is with fewer than 30 origins) (pipeline.target[].shrink), calibrated on the validation part and backtested by
- * walking through the test part, every origin, with the inference execution. Several targets: scores are means over
- * targets. params (trainer_plan()->weights floats) receives the weights of the forecaster.
+ * Diebold-Mariano test; as it is with fewer than 30 origins) (pipeline.target[].shrink), calibrated on the validation part
+ * and backtested by walking through the test part, every origin. One that reconstructs is calibrated and backtested, but
+ * not shrunk: it has no last value to hold on to. Several targets: scores are means over targets.
  */
-enum err trainer_finish(struct trainer *t, struct forecaster **out, float *params, struct evaluation *v, struct error *e);
+enum err trainer_finish(struct trainer *t, struct trained *out, float *params, struct evaluation *v, struct error *e);
 
 #endif

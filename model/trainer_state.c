@@ -24,14 +24,6 @@ void trainer_mark_good(struct trainer *t)
 
 #define MAGIC 0x324e494152544347u   /* "GCTRAIN2" */
 
-uint64_t fnv1a(uint64_t h, const void *bytes, size_t len)
-{
-	const unsigned char *b = bytes;
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ b[i]) * 0x100000001b3u;
-	return h;
-}
-
 /* Both ways over the bytes: out set writes, in set reads. Reading past the end sets failed and leaves the rest. */
 struct wire {
 	struct strbuf *out;
@@ -215,24 +207,21 @@ enum err trainer_load(struct trainer *t, const void *bytes, size_t len, struct e
 uint64_t trainer_fingerprint(const struct trainer *t)
 {
 	const struct recipe *r = &t->recipe;
-	const struct samples *s = &t->samples;
 	const int whole[] = {
-		r->window, r->horizon, r->encoder, r->hidden, r->layers, r->bidirectional, r->bias, r->reset_after, r->relu,
-		r->heads, r->feedforward, r->norm_first, r->gelu, r->causal, r->decoder, r->score, r->decoder_input, r->levels,
-		r->loss, r->optimizer, r->batch_size, r->epochs, r->scheduler, r->scheduler_patience, r->scheduler_step_size,
-		r->warmup_epochs, r->early_stopping_patience,
-		s->pipeline.columns, s->pipeline.targets, s->pipeline.channels, s->context,
+		r->window, r->horizon, r->unit, r->max_vocabulary, r->min_count, r->embedding,
+		r->encoder, r->hidden, r->layers, r->bidirectional, r->reverse, r->bias, r->reset_after, r->relu, r->batch_norm,
+		r->heads, r->feedforward, r->norm_first, r->gelu, r->causal, r->decoder, r->score, r->decoder_input, r->segment,
+		r->categorical, r->levels, r->loss, r->init.orthogonal, r->random_crop, r->optimizer, r->batch_size, r->epochs,
+		r->scheduler, r->scheduler_patience, r->scheduler_step_size, r->warmup_epochs, r->early_stopping_patience,
 	};
 	const double number[] = {
-		r->dropout, r->train, r->validation, r->test, r->huber_delta, r->learning_rate, r->momentum,
-		r->clip_norm, r->weight_decay, r->scheduler_factor, r->scheduler_gamma, r->scheduler_min_rate,
+		r->dropout, r->teacher_forcing, r->train, r->validation, r->test, r->huber_delta, r->init.forget_bias,
+		r->learning_rate, r->momentum, r->clip_norm, r->weight_decay, r->scheduler_factor, r->scheduler_gamma,
+		r->scheduler_min_rate,
 	};
-	const struct pipeline *p = &s->pipeline;
 	uint64_t h = fnv1a(FNV_START, whole, sizeof whole);
 	h = fnv1a(h, number, sizeof number);
 	h = fnv1a(h, r->level, (size_t)r->levels * sizeof *r->level);
 	h = fnv1a(h, &r->seed, sizeof r->seed);
-	for (int i = 0; i < p->features; i++)
-		h = fnv1a(h, p->feature[i].n, sizeof p->feature[i].n);
-	return fnv1a(h, s->rows, s->n * (size_t)p->columns * sizeof *s->rows);
+	return t->examples->type->fingerprint(t->examples, h);
 }

@@ -7,9 +7,9 @@
 #ifndef GATECAST_MODEL_TRAINER_STATE_H
 #define GATECAST_MODEL_TRAINER_STATE_H
 
+#include "model/examples.h"
 #include "model/nn/network.h"
 #include "model/nn/optimizer.h"
-#include "model/samples.h"
 #include "model/trainer.h"
 
 #define GUARD_SKIPS 3         /* so many skips … */
@@ -42,19 +42,20 @@ enum phase { PHASE_TRAIN, PHASE_VALIDATION, PHASE_OVER };
 
 struct pass {
 	enum phase phase;
-	size_t next;                     /* windows of the phase that are done */
-	size_t rows;                     /* of the running step */
+	size_t next;                     /* examples of the phase that are done */
+	size_t rows, targets;            /* of the running step: examples, and numbers that its loss is a mean over */
 	int shards;
 	double loss, norm, validation;   /* sums */
-	size_t loss_rows, norm_steps;
+	size_t loss_targets, validation_targets, norm_steps;
 	int skipped;
 	bool rolled_back;
 };
 
 struct trainer {
 	struct recipe recipe;
-	struct samples samples;
-	struct net_spec net;
+	struct examples *examples;
+	struct net_spec net;             /* the examples' */
+	struct tensor_run statistics;    /* of the weights: measured, not learnt */
 	struct loss loss;
 	struct trainer_plan plan;
 	uint64_t fingerprint;            /* of recipe and rows: a state of another job is refused */
@@ -65,14 +66,12 @@ struct trainer {
 	float *best;
 
 	struct pass pass;
-	uint32_t *order;                 /* the shuffled training windows */
+	uint32_t *order;                 /* the phase's examples, minibatch after minibatch */
+	struct place *place;             /* that putting them in order works with */
 	float *gradient;                 /* [shards][weights]; the sum ends in the first */
 	double *shard_loss;              /* [shards] */
 };
 
-/** FNV-1a, 64 bits, continued from h; begin with FNV_START. */
-#define FNV_START 0xcbf29ce484222325u
-uint64_t fnv1a(uint64_t h, const void *bytes, size_t len);
 /** Copy weights and moments, `weights` numbers of each. */
 void moving_copy(struct moving *to, const struct moving *from, size_t weights);
 /** The weights as they are become those that the guard rolls back to. */

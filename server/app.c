@@ -65,7 +65,7 @@ enum err app_start(struct app *a, const struct options *o, struct error *e)
 	if (!rc && needs_keys(o))
 		rc = lane_call(a->reader, load_keys, &a->keys, e);
 	if (!rc)
-		rc = registry_new((size_t)o->model_cache, &a->registry, e);
+		rc = registry_new((size_t)o->model_cache, &(struct infer_options){ .int8 = o->int8 }, &a->registry, e);
 	if (!rc && o->command == COMMAND_SERVE)
 		rc = lane_call(a->reader, preload, a->registry, e);
 	if (!rc)

@@ -1,4 +1,5 @@
-/* cmd_convert.c - weights of PyTorch or Keras rewritten as a gatecast model, file to file, without a database. */
+/* cmd_convert.c - weights of PyTorch or Keras rewritten as a gatecast model, and models from one format to the other, file to
+ * file, without a database. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,12 +10,12 @@
 
 #define FILE_MAX ((size_t)1 << 30)
 
-static enum err check_suffix(const char *path, struct error *e)
+static enum err format_of(const char *path, enum weights_format *out, struct error *e)
 {
 	const char *dot = strrchr(path, '.');
-	if (dot && !strcmp(dot, ".safetensors"))
+	if (dot && !weights_format_find(dot + 1, path, out, NULL))
 		return ERR_OK;
-	return fail(e, ERR_UNSUPPORTED, path, "convert reads and writes files that end in .safetensors");
+	return fail(e, ERR_UNSUPPORTED, path, "convert reads and writes files that end in .safetensors or .onnx");
 }
 
 static enum err read_file(const char *path, struct strbuf *out, struct error *e)
@@ -55,15 +56,16 @@ static enum err convert(const struct options *o, struct strbuf *from, struct str
 		.columns = o->weights.columns, .nonlinearity = o->weights.nonlinearity, .decoder = o->weights.decoder,
 	};
 	struct imported m = { 0 };
-	enum err rc = check_suffix(o->argument[0], e);
+	enum weights_format in, out;
+	enum err rc = format_of(o->argument[0], &in, e);
 	if (!rc)
-		rc = check_suffix(o->argument[1], e);
+		rc = format_of(o->argument[1], &out, e);
 	if (!rc)
 		rc = read_file(o->argument[0], from, e);
 	if (!rc)
-		rc = model_import(from->s, from->len, &said, &m, e);
+		rc = model_import(in, from->s, from->len, &said, &m, e);
 	if (!rc)
-		rc = model_export(m.document, &(struct model_numbers){ m.weights, m.n_weights, m.calibration, m.n_calibration }, to, e);
+		rc = model_export(out, m.document, &(struct model_numbers){ m.weights, m.n_weights, m.calibration, m.n_calibration }, to, e);
 	if (!rc)
 		rc = write_file(o->argument[1], to, e);
 	if (!rc)

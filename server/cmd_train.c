@@ -64,29 +64,36 @@ static enum err choose_preset(struct recipe *r, const char *name, struct error *
 
 static enum err make_recipe(const struct options *o, struct recipe *r, struct error *e)
 {
-	if (!o->target)
-		return fail(e, ERR_INVALID, "--target", "say which column to forecast");
 	if (o->model && strlen(o->model) > RECIPE_NAME_MAX)
 		return fail(e, ERR_INVALID, "--model", "a name has at most %d bytes", RECIPE_NAME_MAX);
 	recipe_default(r);
+	enum err rc = choose_preset(r, o->preset, e);
+	if (rc)
+		return rc;
+	if (!o->target && recipe_task(r) != TASK_GENERATE)
+		return fail(e, ERR_INVALID, "--target", recipe_reads_text(r) ? "say which column holds the answers"
+			: "say which column to forecast");
 	dataset_name(o->argument[0], r->dataset);
-	r->targets = 1;
-	snprintf(r->target[0], sizeof r->target[0], "%s", o->target);
-	r->window = (int)o->window;
-	r->horizon = (int)o->horizon;
+	if (o->target)
+		snprintf(r->target[r->targets++], sizeof r->target[0], "%s", o->target);
+	if (o->window)
+		r->window = (int)o->window;
+	if (o->horizon)
+		r->horizon = (int)o->horizon;
 	r->hidden = (int)o->hidden;
 	r->epochs = (int)o->epochs;
 	r->seed = (uint64_t)o->seed;
 	if (o->model)
 		snprintf(r->model, sizeof r->model, "%s", o->model);
-	else
-		snprintf(r->model, sizeof r->model, "%.*s-%d", RECIPE_NAME_MAX - 5, r->dataset, r->horizon);
+	else if (recipe_model_name(r, r->model, sizeof r->model) >= (int)sizeof r->model)
+		return fail(e, ERR_INVALID, r->dataset, "makes too long a name; choose one with --model");
 	if (!store_name_ok(r->dataset) || !store_name_ok(r->model))
 		return fail(e, ERR_INVALID, r->model, "a name has letters, digits, '.', '_' and '-'; choose one with --model");
-	enum err rc = choose_preset(r, o->preset, e);
-	if (!rc)
-		rc = split_features(r, o->features, e);
-	return rc ? rc : recipe_check(r, e);
+	rc = split_features(r, o->features, e);
+	if (rc)
+		return rc;
+	recipe_settle(r);
+	return recipe_check(r, e);
 }
 
 static enum err queue_job(void *arg, struct store *s, struct error *e)
@@ -125,7 +132,7 @@ static void draw_bar(const struct progress *p)
 {
 	static const char full[] = "########################################";
 	int width = (int)sizeof full - 1, done = p->epochs ? width * p->epoch / p->epochs : 0;
-	fprintf(stderr, "\r[%-*.*s] epoch %d of at most %d, %.0f windows/s ", width, done, full, p->epoch, p->epochs,
+	fprintf(stderr, "\r[%-*.*s] epoch %d of at most %d, %.0f examples/s ", width, done, full, p->epoch, p->epochs,
 	        p->samples_per_second);
 	fflush(stderr);
 }
@@ -148,19 +155,41 @@ static enum err follow(struct app *a, struct training *t, struct error *e)
 	return ERR_OK;
 }
 
-static int say_result(const struct training *t)
+static void say_forecaster(const struct training *t)
 {
 	struct skill_view skill;
+	skill_parse(t->job.result, &skill);
+	printf("backtest on the untouched test part: MASE %.3f, %s than naive (%.3f times its error)\n", skill.mase,
+	       skill.verdict ? skill.verdict : "not compared", 1 - skill.vs_naive);
+	printf("forecast with: gatecast predict %s %s --db %s\n", t->job.model, t->options->argument[0], t->options->db);
+}
+
+static void say_other(const struct training *t)
+{
+	static const char *const routes[] = {
+		[TASK_FORECAST] = "forecast", [TASK_RECONSTRUCT] = "anomalies", [TASK_GENERATE] = "generate",
+		[TASK_CLASSIFY] = "classify", [TASK_TRANSLATE] = "translate",
+	};
+	struct strbuf summary;
+	strbuf_init(&summary, TEXT_MAX);
+	evaluation_summary(t->job.result, &summary);
+	printf("on the untouched test part: %s\n", summary.s);
+	printf("use it with: gatecast serve --db %s, POST /v1/%s\n", t->options->db, routes[recipe_task(&t->recipe)]);
+	strbuf_fini(&summary);
+}
+
+static int say_result(const struct training *t)
+{
 	if (t->job.status != JOB_SUCCEEDED) {
 		fprintf(stderr, "gatecast: job %s %s: %s\n", t->job.id, job_status_name(t->job.status),
 		        t->job.error ? t->job.error : "");
 		return 1;
 	}
-	skill_parse(t->job.result, &skill);
 	printf("model %s, version %d, is in %s\n", t->job.model, t->job.version, t->options->db);
-	printf("backtest on the untouched test part: MASE %.3f, %s than naive (%.3f times its error)\n", skill.mase,
-	       skill.verdict ? skill.verdict : "not compared", 1 - skill.vs_naive);
-	printf("forecast with: gatecast predict %s %s --db %s\n", t->job.model, t->options->argument[0], t->options->db);
+	if (recipe_task(&t->recipe) == TASK_FORECAST)
+		say_forecaster(t);
+	else
+		say_other(t);
 	return 0;
 }
 

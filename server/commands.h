@@ -8,6 +8,7 @@ int command_serve(const struct options *o);
 int command_train(const struct options *o);
 int command_predict(const struct options *o);
 int command_check(const struct options *o);
+int command_quantise(const struct options *o);
 int command_convert(const struct options *o);
 int command_key(const struct options *o);
 int command_health(const struct options *o);

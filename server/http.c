@@ -395,11 +395,17 @@ static enum err too_large(const struct exchange *x, struct error *e)
 	return fail(e, ERR_TOO_LARGE, "body", "the body is over the limit of %zu bytes (option --%s)", body_limit(x), option);
 }
 
-/* "application/json" in "application/json; charset=utf-8" */
-static bool media_matches(const char *have, const char *want)
+/* "text/plain; charset=utf-8" is one of "text/csv, text/plain" */
+static bool media_accepts(const char *list, const char *have)
 {
-	size_t n = strlen(want);
-	return have && !strncasecmp(have, want, n) && strchr("; \t", have[n]);
+	size_t n = have ? strcspn(have, "; \t") : 0;
+	for (const char *want = list; n && *want; want += strspn(want, ", ")) {
+		size_t m = strcspn(want, ",");
+		if (m == n && !strncasecmp(have, want, n))
+			return true;
+		want += m;
+	}
+	return false;
 }
 
 static enum err accept_body(struct exchange *x, const struct gate *g, struct error *e)
@@ -411,7 +417,7 @@ static enum err accept_body(struct exchange *x, const struct gate *g, struct err
 		return too_large(x, e);
 	if (!has_body && r->route->body >= BODY_REQUIRED)
 		return fail(e, ERR_SYNTAX, "body", "%s needs a body", r->route->pattern);
-	if (has_body && r->route->media && !media_matches(r->header[HEADER_CONTENT_TYPE], r->route->media))
+	if (has_body && r->route->media && !media_accepts(r->route->media, r->header[HEADER_CONTENT_TYPE]))
 		return fail(e, ERR_MEDIA_TYPE, "Content-Type", "send the body as %s", r->route->media);
 	if (r->route->upload_open)
 		return r->route->upload_open(&x->request, e);

@@ -19,6 +19,7 @@ int main(int argc, char **argv)
 	case COMMAND_TRAIN: return command_train(&options);
 	case COMMAND_PREDICT: return command_predict(&options);
 	case COMMAND_CHECK: return command_check(&options);
+	case COMMAND_QUANTISE: return command_quantise(&options);
 	case COMMAND_CONVERT: return command_convert(&options);
 	case COMMAND_KEY: return command_key(&options);
 	case COMMAND_HEALTH: return command_health(&options);

@@ -11,7 +11,7 @@
 #include "server/log.h"
 
 enum command { COMMAND_SERVE = 1, COMMAND_TRAIN = 2, COMMAND_PREDICT = 4, COMMAND_CHECK = 8, COMMAND_KEY = 16,
-	COMMAND_HEALTH = 32, COMMAND_CONVERT = 64 };
+	COMMAND_HEALTH = 32, COMMAND_CONVERT = 64, COMMAND_QUANTISE = 128 };
 
 #define OPTIONS_MAX_ARGUMENTS 4
 
@@ -25,7 +25,7 @@ struct options {
 	long max_body, max_upload, max_connections, max_queued_jobs, queue_capacity, model_cache;
 	long deadline_ms, drain_delay_s, header_timeout_s, body_timeout_s, response_timeout_s, checkpoint_interval_s;
 	enum log_level log_level;
-	bool require_key;
+	bool require_key, int8;
 
 	const char *target, *features, *model, *preset, *name, *scopes;
 	long horizon, window, epochs, hidden, seed, version;

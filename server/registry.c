@@ -23,13 +23,15 @@ struct registry {
 	pthread_mutex_t lock;
 	struct entry *entries;
 	size_t bytes, max_bytes;
+	struct infer_options options;   /* of every model */
 	uint64_t uses;             /* a clock that never stands still: who was used last */
 	uint64_t generation;       /* raised by registry_forget and registry_outdate: a load that began before is not kept */
 };
 
 /* ---- one model ---------------------------------------------------------- */
 
-enum err model_build(const struct model_version *v, struct forecaster **out, char preset[32], struct error *e)
+enum err model_build(const struct model_version *v, const struct infer_options *o, struct forecaster **out,
+                     char preset[32], struct error *e)
 {
 	struct document d;
 	struct tensor_table tensors;
@@ -37,12 +39,16 @@ enum err model_build(const struct model_version *v, struct forecaster **out, cha
 	enum err rc = document_parse(v->document, strlen(v->document), &d, e);
 	if (rc)
 		return rc;
+	if (document_is_text(&d)) {
+		document_fini(&d);
+		return fail(e, ERR_UNSUPPORTED, v->name, "version %d is a model of texts", v->version);
+	}
 	net_tensors(&d.net, &tensors);
 	if (tensors.count != v->n_weights)
 		return fail(e, ERR_STORAGE, v->name, "version %d holds %zu weights, its document says %zu", v->version,
 		            v->n_weights, tensors.count);
 	if (d.calibration) {
-		rc = conformal_new(d.net.levels, d.net.targets, d.net.horizon, d.calibration, &calibration, e);
+		rc = conformal_new(d.net.levels, d.net.targets, document_steps(&d), d.calibration, &calibration, e);
 		if (rc)
 			return rc;
 		if (conformal_count(calibration) != v->n_calibration) {
@@ -53,7 +59,7 @@ enum err model_build(const struct model_version *v, struct forecaster **out, cha
 	}
 	if (preset)
 		memcpy(preset, d.preset, sizeof d.preset);
-	return forecaster_new(&d.pipeline, &d.net, d.level, d.frequency, v->weights, calibration, out, e);
+	return forecaster_new(&d.pipeline, &d.net, d.level, d.frequency, v->weights, o, calibration, out, e);
 }
 
 struct model *model_ref(struct model *m)
@@ -70,7 +76,8 @@ void model_unref(struct model *m)
 	free(m);
 }
 
-static enum err model_from_store(struct store *s, const char *name, int version, struct model **out, struct error *e)
+static enum err model_from_store(struct store *s, const struct infer_options *o, const char *name, int version,
+                                 struct model **out, struct error *e)
 {
 	struct model_version v = { 0 };
 	struct model *m = calloc(1, sizeof *m);
@@ -79,7 +86,7 @@ static enum err model_from_store(struct store *s, const char *name, int version,
 	int64_t start = monotonic_ns();
 	enum err rc = model_get(s, name, version, NULL, true, &v, e);
 	if (!rc) {
-		rc = model_build(&v, &m->forecaster, m->preset, e);
+		rc = model_build(&v, o, &m->forecaster, m->preset, e);
 		metrics.model_loads[rc ? 1 : 0]++;
 	}
 	if (rc) {
@@ -102,13 +109,15 @@ done:
 
 /* ---- the registry ------------------------------------------------------- */
 
-enum err registry_new(size_t max_bytes, struct registry **out, struct error *e)
+enum err registry_new(size_t max_bytes, const struct infer_options *o, struct registry **out, struct error *e)
 {
 	struct registry *g = calloc(1, sizeof *g);
 	if (!g)
 		return fail_nomem(e);
 	pthread_mutex_init(&g->lock, NULL);
 	g->max_bytes = max_bytes;
+	if (o)
+		g->options = *o;
 	*out = g;
 	return ERR_OK;
 }
@@ -260,7 +269,7 @@ enum err registry_load(struct registry *g, struct store *s, const char *name, in
 		return rc;
 	struct model *m = registry_get(g, name, version);
 	if (!m)
-		rc = model_from_store(s, name, version, &m, e);
+		rc = model_from_store(s, &g->options, name, version, &m, e);
 	if (rc)
 		return rc;
 

@@ -37,7 +37,8 @@ struct model {
 
 struct registry;
 
-enum err registry_new(size_t max_bytes, struct registry **out, struct error *e);
+/** o: how models are packed; NULL: as they are. */
+enum err registry_new(size_t max_bytes, const struct infer_options *o, struct registry **out, struct error *e);
 void registry_free(struct registry *g);
 /** A reference to a loaded version (0: the latest), or NULL when it is not loaded. Any thread, no I/O. */
 struct model *registry_get(struct registry *g, const char *name, int version);
@@ -56,6 +57,7 @@ bool registry_has(struct registry *g, const char *name, int version);
 void registry_each(struct registry *g, void (*visit)(const struct model *m, void *arg), void *arg);
 
 /** A forecaster from a stored version; used by the registry and the command line. preset may be NULL. */
-enum err model_build(const struct model_version *v, struct forecaster **out, char preset[32], struct error *e);
+enum err model_build(const struct model_version *v, const struct infer_options *o, struct forecaster **out,
+                     char preset[32], struct error *e);
 
 #endif

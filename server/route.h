@@ -27,7 +27,7 @@ struct route {
 	unsigned scope;            /* of storage/key_store.h */
 	enum lane_kind lane;
 	enum body_kind body;
-	const char *media;         /* accepted Content-Type, NULL: any */
+	const char *media;         /* accepted Content-Types, separated by ", "; NULL: any */
 	unsigned flags;
 	/** s is NULL on LANE_INLINE and LANE_PREDICT. */
 	enum err (*handle)(struct request *r, struct store *s, struct error *e);

@@ -9,7 +9,8 @@
 #include "storage/key_store.h"
 
 #define JSON "application/json"
-#define SAFETENSORS "application/x-safetensors"
+#define WEIGHTS "application/x-safetensors, application/onnx"
+#define TEXTS "text/csv, text/tab-separated-values, text/plain"
 #define PROBE (ROUTE_ADMIN | ROUTE_OPEN)
 
 const struct route routes[] = {
@@ -21,7 +22,7 @@ const struct route routes[] = {
 	{ "GET", "/openapi.json", 0, LANE_INLINE, BODY_NONE, NULL, ROUTE_OPEN, get_openapi, NULL, NULL, NULL },
 
 	{ "GET", "/v1/datasets", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, list_datasets, NULL, NULL, NULL },
-	{ "PUT", "/v1/datasets/{}", KEY_TRAIN, LANE_WRITE, BODY_UPLOAD, "text/csv", 0, put_dataset, upload_open, upload_push, upload_free },
+	{ "PUT", "/v1/datasets/{}", KEY_TRAIN, LANE_WRITE, BODY_UPLOAD, TEXTS, 0, put_dataset, upload_open, upload_push, upload_free },
 	{ "GET", "/v1/datasets/{}", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_dataset, NULL, NULL, NULL },
 	{ "GET", "/v1/datasets/{}/rows", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_dataset_rows, NULL, NULL, NULL },
 	{ "DELETE", "/v1/datasets/{}", KEY_TRAIN, LANE_WRITE, BODY_NONE, NULL, 0, delete_dataset, NULL, NULL, NULL },
@@ -37,7 +38,7 @@ const struct route routes[] = {
 
 	{ "GET", "/v1/models", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, list_models, NULL, NULL, NULL },
 	{ "GET", "/v1/models/{}", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_model, NULL, NULL, NULL },
-	{ "PUT", "/v1/models/{}", KEY_TRAIN, LANE_WRITE, BODY_UPLOAD, SAFETENSORS, 0, put_model, weights_open, weights_push, weights_free },
+	{ "PUT", "/v1/models/{}", KEY_TRAIN, LANE_WRITE, BODY_UPLOAD, WEIGHTS, 0, put_model, weights_open, weights_push, weights_free },
 	{ "GET", "/v1/models/{}/versions/{}/export", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_export, NULL, NULL, NULL },
 	{ "GET", "/v1/models/{}/versions/{}", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_version, NULL, NULL, NULL },
 	{ "GET", "/v1/models/{}/metadata", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_predict_metadata, NULL, NULL, NULL },

@@ -1,4 +1,4 @@
-/* routes_dataset.c - upload, describe, read back, remove series.
+/* routes_dataset.c - upload, describe, read back, remove series and texts.
  *
  * An upload is parsed as it arrives, on the HTTP thread, a piece at a time; the writer lane stores the finished frame. */
 #include <stdlib.h>
@@ -6,6 +6,7 @@
 
 #include "api/csv.h"
 #include "api/dataset_body.h"
+#include "api/dataset_reader.h"
 #include "api/job_body.h"
 #include "server/handlers.h"
 #include "server/paging.h"
@@ -17,7 +18,7 @@
 #define DESCRIPTION_MAX (4u << 20)
 
 struct upload {
-	struct csv_reader *csv;
+	struct dataset_reader *reader;
 	struct digest *digest;
 };
 
@@ -30,20 +31,23 @@ enum err upload_open(struct request *r, struct error *e)
 		return fail_nomem(e);
 	r->upload = u;
 	u->digest = digest_new();
-	return u->digest ? csv_new(&csv_default_limits, &u->csv, e) : fail_nomem(e);
+	if (!u->digest)
+		return fail_nomem(e);
+	enum dataset_format format = dataset_format_of_media(r->header[HEADER_CONTENT_TYPE]);
+	return dataset_reader_new(format, request_query(r, "text"), &u->reader, e);
 }
 
 enum err upload_push(struct request *r, const char *bytes, size_t len, struct error *e)
 {
 	struct upload *u = r->upload;
 	digest_add(u->digest, bytes, len);
-	return csv_push(u->csv, bytes, len, e);
+	return dataset_reader_push(u->reader, bytes, len, e);
 }
 
 void upload_free(struct request *r)
 {
 	struct upload *u = r->upload;
-	csv_free(u->csv);
+	dataset_reader_free(u->reader);
 	digest_free(u->digest);
 	free(u);
 }
@@ -63,7 +67,7 @@ HANDLER(put_dataset)
 	bool replaced = false;
 	strbuf_init(&description, DESCRIPTION_MAX);
 
-	enum err rc = csv_finish(u->csv, &f, e);
+	enum err rc = dataset_reader_finish(u->reader, &f, e);
 	if (rc)
 		goto done;
 	digest_end(u->digest, sha256);

@@ -66,7 +66,7 @@ static enum err check_loads(const struct imported *m, struct error *e)
 		.calibration = m->calibration, .n_calibration = m->n_calibration,
 	};
 	struct forecaster *f = NULL;
-	enum err rc = model_build(&v, &f, NULL, e);
+	enum err rc = model_build(&v, NULL, &f, NULL, e);
 	forecaster_free(f);
 	return rc;
 }
@@ -100,7 +100,7 @@ HANDLER(put_model)
 	struct imported m = { 0 };
 	enum err rc = read_options(r, &options, e);
 	if (!rc)
-		rc = model_import(file->s, file->len, &options, &m, e);
+		rc = model_import(weights_format_of_media(r->header[HEADER_CONTENT_TYPE]), file->s, file->len, &options, &m, e);
 	if (!rc)
 		rc = check_loads(&m, e);
 	if (!rc)
@@ -114,18 +114,19 @@ HANDLER(put_model)
 HANDLER(get_export)
 {
 	struct model_version v = { 0 };
-	const char *format = request_query(r, "format");
+	const char *asked = request_query(r, "format");
+	enum weights_format format = WEIGHTS_SAFETENSORS;
 	int version = 0;
-	if (format && strcmp(format, "safetensors"))
-		return fail(e, ERR_INVALID, "format", "the format \"%.40s\" is not offered; safetensors is", format);
-	enum err rc = version_number(r->param[1], &version, e);
+	enum err rc = asked ? weights_format_find(asked, "format", &format, e) : ERR_OK;
+	if (!rc)
+		rc = version_number(r->param[1], &version, e);
 	if (!rc)
 		rc = model_get(s, r->param[0], version, NULL, true, &v, e);
 	if (!rc) {
 		const struct model_numbers numbers = { v.weights, v.n_weights, v.calibration, v.n_calibration };
-		rc = model_export(v.document, &numbers, &r->reply.body, e);
+		rc = model_export(format, v.document, &numbers, &r->reply.body, e);
 	}
-	r->reply.content_type = "application/x-safetensors";
+	r->reply.content_type = weights_media_type(format);
 	model_version_fini(&v);
 	return rc;
 }

@@ -1,4 +1,4 @@
-/* series_file.h - a CSV file on disk as a frame. */
+/* series_file.h - a file on disk as a frame: CSV, tab-separated values or text, by the suffix of its name. */
 #ifndef GATECAST_SERVER_SERIES_FILE_H
 #define GATECAST_SERVER_SERIES_FILE_H
 
@@ -10,7 +10,7 @@ struct series_file {
 	char sha256[DIGEST_HEX];
 };
 
-/** "-" is standard input. Errors name the file and the place in it. */
+/** "-" is standard input, and CSV. Errors name the file and the place in it. */
 enum err series_file_read(const char *path, struct series_file *out, struct error *e);
 void series_file_fini(struct series_file *f);
 

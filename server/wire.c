@@ -21,6 +21,19 @@ void wire_bytes(struct strbuf *b, const void *bytes, size_t len)
 	strbuf_add(b, bytes, len);
 }
 
+/* All cells, a NUL behind each. */
+static void wire_texts(struct strbuf *b, const struct frame *f, int column)
+{
+	uint64_t bytes = f->rows;
+	for (size_t i = 0; i < f->rows; i++)
+		bytes += strlen(frame_text(f, column, i));
+	wire_u64(b, bytes);
+	for (size_t i = 0; i < f->rows; i++) {
+		const char *text = frame_text(f, column, i);
+		strbuf_add(b, text, strlen(text) + 1);
+	}
+}
+
 void wire_frame(struct strbuf *b, const struct frame *f)
 {
 	wire_u64(b, f->rows);
@@ -34,7 +47,8 @@ void wire_frame(struct strbuf *b, const struct frame *f)
 			strbuf_add(b, col->number, f->rows * sizeof *col->number);
 		else if (col->type == COLUMN_DATE)
 			strbuf_add(b, col->date, f->rows * sizeof *col->date);
-		/* texts are of no use to training: the child sees them empty */
+		else
+			wire_texts(b, f, c);
 	}
 }
 
@@ -83,6 +97,18 @@ static bool get_column(struct wire_reader *r, struct frame *f)
 	return type <= COLUMN_TEXT && !frame_add_column(f, name, (enum column_type)type, NULL);
 }
 
+static bool set_texts(struct frame *f, int column, const char *bytes, size_t len)
+{
+	const char *end = bytes + len;
+	bool ok = true;
+	for (size_t i = 0; ok && i < f->rows; i++) {
+		const char *nul = memchr(bytes, 0, (size_t)(end - bytes));
+		ok = nul && !frame_set_text(f, column, i, bytes, (size_t)(nul - bytes), NULL);
+		bytes = nul ? nul + 1 : end;
+	}
+	return ok;
+}
+
 /* Column values follow their names, so columns are read twice: first to add them, then to fill them. */
 struct frame *wire_get_frame(struct wire_reader *r)
 {
@@ -93,12 +119,14 @@ struct frame *wire_get_frame(struct wire_reader *r)
 	bool ok = f && !r->failed && columns <= FRAME_MAX_COLUMNS && rows <= WIRE_MAX / 8 && date_column >= -1 &&
 	          date_column < (int)columns;
 	const char *values[FRAME_MAX_COLUMNS] = { NULL };
+	size_t len[FRAME_MAX_COLUMNS] = { 0 };
 	for (uint32_t c = 0; ok && c < columns; c++) {
 		ok = get_column(r, f);
-		if (ok && f->column[c].type != COLUMN_TEXT) {
+		if (ok && f->column[c].type == COLUMN_TEXT)
+			values[c] = wire_get_bytes(r, &len[c]);
+		else if (ok)
 			values[c] = take(r, rows * 8);
-			ok = values[c] != NULL;
-		}
+		ok = ok && !r->failed;
 	}
 	for (uint64_t i = 0; ok && i < rows; i++)
 		ok = !frame_add_row(f, NULL);
@@ -107,6 +135,8 @@ struct frame *wire_get_frame(struct wire_reader *r)
 			memcpy(f->column[c].number, values[c], rows * 8);
 		else if (f->column[c].type == COLUMN_DATE)
 			memcpy(f->column[c].date, values[c], rows * 8);
+		else
+			ok = set_texts(f, (int)c, values[c], len[c]);
 	}
 	if (!ok) {
 		frame_free(f);

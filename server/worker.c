@@ -114,7 +114,7 @@ static void say_epoch(struct worker *w, const struct epoch_report *r, double sec
 	struct progress p = {
 		.epoch = r->epoch, .epochs = plan->epochs, .step = (long)r->epoch * plan->steps,
 		.steps = (long)plan->epochs * plan->steps,
-		.samples_per_second = seconds > 0 ? (double)plan->train_windows / seconds : 0,
+		.samples_per_second = seconds > 0 ? (double)plan->train_examples / seconds : 0,
 		.eta_s = (double)(monotonic_ns() - w->started_ns) / 1e9 / done * to_do,
 	};
 	progress_render(&p, &progress);
@@ -128,7 +128,7 @@ static void say_epoch(struct worker *w, const struct epoch_report *r, double sec
 	                 r->rolled_back ? ", rolled back" : "");
 	wire_bytes(&out, message, (size_t)n);
 	wire_f64(&out, seconds);
-	wire_u64(&out, plan->train_windows);
+	wire_u64(&out, plan->train_examples);
 	strbuf_fini(&progress);
 	say(w, WIRE_EPOCH, &out);
 }
@@ -152,7 +152,7 @@ static void say_checkpoint(struct worker *w)
 
 static enum err say_result(struct worker *w, struct error *e)
 {
-	struct forecaster *f = NULL;
+	struct trained made = { 0 };
 	struct evaluation v = { 0 };
 	struct strbuf out, document, evaluation;
 	strbuf_init(&out, WIRE_MAX);
@@ -165,17 +165,17 @@ static enum err say_result(struct worker *w, struct error *e)
 
 	wire_u8(&out, w->cancel);
 	if (!rc && publish)
-		rc = trainer_finish(w->trainer, &f, weights, &v, e);
+		rc = trainer_finish(w->trainer, &made, weights, &v, e);
 	if (rc)
 		goto done;
 	if (publish) {
-		document_render(f, &w->recipe, &document);
+		document_render(&made, &w->recipe, &document);
 		evaluation_render(&v, &evaluation);
 		wire_bytes(&out, document.s, document.len);
 		wire_bytes(&out, evaluation.s, evaluation.len);
 		wire_bytes(&out, weights, n * sizeof *weights);
-		wire_bytes(&out, f->conformal ? f->conformal->score : NULL,
-		           f->conformal ? conformal_count(f->conformal) * sizeof(float) : 0);
+		const struct conformal *c = made.forecaster ? made.forecaster->conformal : NULL;
+		wire_bytes(&out, c ? c->score : NULL, c ? conformal_count(c) * sizeof(float) : 0);
 	} else {
 		for (int i = 0; i < 4; i++)
 			wire_bytes(&out, NULL, 0);
@@ -190,7 +190,7 @@ done:
 	strbuf_fini(&document);
 	strbuf_fini(&evaluation);
 	evaluation_fini(&v);
-	forecaster_free(f);
+	trained_fini(&made);
 	free(weights);
 	return rc;
 }

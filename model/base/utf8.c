@@ -49,3 +49,22 @@ bool utf8_valid(const char *s, size_t len)
 	}
 	return true;
 }
+
+size_t utf8_prefix(const char *s, size_t len, size_t most)
+{
+	size_t n = 0, next;
+
+	while (n < len && (next = utf8_length(s + n, len - n)) > 0 && n + next <= most)
+		n += next;
+	return n;
+}
+
+unsigned utf8_point(const char *s, size_t size)
+{
+	static const unsigned char lead[] = { 0, 0x7F, 0x1F, 0x0F, 0x07 };   /* bits of the first byte that count */
+	unsigned point = (unsigned char)s[0] & lead[size];
+
+	for (size_t i = 1; i < size; i++)
+		point = point << 6 | ((unsigned char)s[i] & 0x3F);
+	return point;
+}

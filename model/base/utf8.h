@@ -9,5 +9,9 @@
 size_t utf8_length(const char *s, size_t len);
 /** True when all len bytes are whole characters. */
 bool utf8_valid(const char *s, size_t len);
+/** Bytes of the whole characters that s begins with, at most `most`. */
+size_t utf8_prefix(const char *s, size_t len, size_t most);
+/** The code point of the character at s, of size bytes as utf8_length() said. */
+unsigned utf8_point(const char *s, size_t size);
 
 #endif

@@ -19,7 +19,8 @@ static bool runs_here(const struct kernels *k)
 {
 #if defined(__x86_64__)
 	if (k == &kernels_avx512)
-		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma");
+		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+		       __builtin_cpu_supports("fma");
 	if (k == &kernels_avx2)
 		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif

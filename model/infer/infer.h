@@ -20,11 +20,13 @@ struct infer_ws;      /* one thread's workspace; fits every model it was sized f
 struct infer_sequence {
 	const float *x;      /* [T][inputs] standardised; with a vocabulary tokens' numbers, each below it */
 	int T;               /* 1 … */
-	float *y;            /* [net_steps(T)][net_outputs()] written; classes' scores are not normalised */
+	float *y;            /* [net_steps(T)][net_outputs()] written; classes' scores are not normalised. NULL with the token
+	                      * decoder: only the final states are wanted */
 	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention; the pool's are every step's */
-	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each layer's c. */
+	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each layer's c. Not used
+	 * with the segment decoder, whose channels have a state each. */
 	const float *start;  /* NULL: zeros */
-	float *final;        /* written, or NULL */
+	float *final;        /* written, or NULL; may be start itself; as they stand before the batch norm */
 };
 
 struct infer_options {
@@ -51,14 +53,15 @@ void infer_run(const struct infer_model *m, struct infer_ws *w, const struct inf
 /* What the attention decoder says with classes. */
 struct infer_answer {
 	int n;               /* 0 … max_steps: the classes before the first NET_BOUNDARY, which may be lacking when max_steps end it */
-	int32_t *token;      /* [max_steps] written */
-	float *attention;    /* [max_steps][T] written, or NULL */
+	int32_t *token;      /* [max_steps] written; NET_BOUNDARY from the n-th on */
+	float *attention;    /* [max_steps][T] written, zeros behind the boundary's step; or NULL in all answers */
 	double log_probability;   /* of all of it, the boundary too */
 };
 
 /**
  * The likeliest answers of an attention decoder with classes to one sequence, best first, by a beam search of `width`
- * (1 … INFER_MAX_BEAM; 1 is greedy). Hypotheses are compared by log_probability / n^length_penalty (0: as it is).
+ * (1 … INFER_MAX_BEAM; 1 is greedy). Hypotheses are compared by log_probability / length^length_penalty (0: as it is);
+ * the length is the classes' and the boundary's, of equals the one from the better hypothesis and the lower class wins.
  * max_steps may differ from the horizon. answer [width]; returns how many there are: 1 … width. Cannot fail; reserve
  * with infer_ws_reserve before. seq->y and seq->attention are not used.
  */

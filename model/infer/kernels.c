@@ -10,9 +10,11 @@
  *     row 1 .    .    .   .    .    .              there are rows, few rows x
  *                                                  many panels where not
  */
-#include "model/infer/kernels.h"
+#include "model/infer/int8.h"
 #include "model/infer/vec.h"
+#include "model/infer/vec_int.h"
 
+#include <float.h>
 #include <math.h>
 
 #define INLINE static inline __attribute__((always_inline))
@@ -87,6 +89,120 @@ INLINE void chain(struct sums *c, const int R, const int S, const int G, int n, 
 	}
 }
 
+/* The rows of a tile, and the scales of their inputs and states: see int8.h. */
+struct quantised {
+	int16_t q[INT8_ROOM];
+	size_t stride;
+	float scale[PACK_PARTS][MAX_ROWS];
+};
+
+/* What a row's state part reads: the candidate's state is reset before. */
+INLINE size_t state_stride(const enum kind kind, const struct call *a)
+{
+	return kind == GRU_CANDIDATE ? (size_t)a->p->panels * VF : a->s.h_stride;
+}
+
+INLINE const float *state_of(const enum kind kind, const struct call *a, int row)
+{
+	return (kind == GRU_CANDIDATE ? a->s.rh : a->s.h) + row * state_stride(kind, a);
+}
+
+/* The first n numbers from x on, n < VF, zeros behind them. */
+INLINE vf load_tail(const float *x, int n)
+{
+	float lane[VF] = { 0 };
+
+	for (int i = 0; i < n; i++)
+		lane[i] = x[i];
+	return vf_load(lane);
+}
+
+/* n numbers as whole multiples of the scale that is returned, whole vectors of them. NaN for what is not finite. */
+static float quantise(const float *x, int n, int16_t *q)
+{
+	const int whole = n - n % VF, limit = int8_limit(n);
+	const vf tail = load_tail(x + whole, n - whole);
+	vi most = vf_magnitude(tail);
+	float peak;
+
+	for (int i = 0; i < whole; i += VF)
+		most = vi_max(most, vf_magnitude(vf_load(x + i)));
+	const int32_t bits = vi_max_lane(most);
+	memcpy(&peak, &bits, sizeof peak);
+	if (!(peak >= INT8_LEAST && peak <= FLT_MAX)) {
+		memset(q, 0, (size_t)kernels_pad(n) * sizeof *q);
+		return peak < INT8_LEAST ? 0 : NAN;
+	}
+	const vf inverse = vf_set1((float)limit / peak);
+	for (int i = 0; i < whole; i += VF)
+		vf_store_rounded(q + i, vf_load(x + i) * inverse);
+	if (whole < n)
+		vf_store_rounded(q + whole, tail * inverse);
+	return peak / (float)limit;
+}
+
+INLINE void quantise_rows(const enum kind kind, const int R, const struct call *a, int row, struct quantised *to)
+{
+	to->stride = (size_t)int8_row(a->in, a->hid);
+	for (int r = 0; r < R; r++) {
+		int16_t *q = to->q + r * to->stride;
+		to->scale[PART_INPUT][r] = quantise(a->s.x + (row + r) * a->s.x_stride, a->in, q);
+		if (kind != LINEAR)
+			to->scale[PART_STATE][r] = quantise(state_of(kind, a, row + r), a->hid, q + kernels_pad(a->in));
+	}
+}
+
+struct integer_sums {
+	vi at[MAX_ROWS][MAX_PANELS][MAX_GATES];
+};
+
+/* chain() over n quantised inputs, two at a time, from zero. */
+INLINE void chain_int8(struct integer_sums *c, const int R, const int S, const int G, int n, const int8_t *w,
+                       size_t panel_size, const int16_t *x, size_t stride)
+{
+	UNROLL for (int r = 0; r < R; r++)
+		UNROLL for (int s = 0; s < S; s++)
+			UNROLL for (int g = 0; g < G; g++)
+				c->at[r][s][g] = vi_set1(0);
+	for (int k = 0; k < n; k += 2, w += G * VEC_PAIRS) {
+		if (R > S * G) {
+			vi weight[MAX_PANELS][MAX_GATES];
+			UNROLL for (int s = 0; s < S; s++)
+				UNROLL for (int g = 0; g < G; g++)
+					weight[s][g] = vi_weights(w + s * panel_size + g * VEC_PAIRS);
+			UNROLL for (int r = 0; r < R; r++) {
+				const vi input = vi_pair(x + r * stride + k);
+				UNROLL for (int s = 0; s < S; s++)
+					UNROLL for (int g = 0; g < G; g++)
+						c->at[r][s][g] = vi_multiply_add(c->at[r][s][g], weight[s][g], input);
+			}
+		} else {
+			vi input[MAX_ROWS];
+			UNROLL for (int r = 0; r < R; r++)
+				input[r] = vi_pair(x + r * stride + k);
+			UNROLL for (int s = 0; s < S; s++)
+				UNROLL for (int g = 0; g < G; g++) {
+					const vi weight = vi_weights(w + s * panel_size + g * VEC_PAIRS);
+					UNROLL for (int r = 0; r < R; r++)
+						c->at[r][s][g] = vi_multiply_add(c->at[r][s][g], weight, input[r]);
+				}
+		}
+	}
+}
+
+/* The integer sums in their scales, onto the others. Product and sum are rounded apart at every level, so that all of
+ * them give the same bits. */
+INLINE void dequantise(struct sums *c, const int R, const int S, const int G, const struct integer_sums *from,
+                       const float *unit_scale, size_t panel_scales, const float *row_scale)
+{
+	UNROLL for (int s = 0; s < S; s++)
+		UNROLL for (int g = 0; g < G; g++) {
+			const vf unit = vf_load(unit_scale + s * panel_scales + g * VF);
+			UNROLL for (int r = 0; r < R; r++)
+				c->at[r][s][g] += vi_float(from->at[r][s][g]) * (unit * vf_set1(row_scale[r]));
+		}
+}
+
 /* h' = (1 - z) n + z h */
 INLINE vf blend(vf z, vf n, vf h)
 {
@@ -102,20 +218,56 @@ INLINE vf lstm_output(const vf sum[MAX_GATES], float *c)
 	return vf_sigmoid(sum[3]) * vf_tanh(state);
 }
 
-/* One tile: rows row … row + R - 1, panels panel … panel + S - 1. */
-INLINE void tile(const enum kind kind, const int R, const int S, const int G, const struct call *a, int row, int panel)
+/* The rows' inputs, or their states, by their part of the weights, onto the sums. */
+INLINE void product_float(struct sums *c, const enum kind kind, const int R, const int S, const int G,
+                          const enum pack_part part, const struct call *a, int row, int panel)
+{
+	const size_t panel_size = (size_t)a->p->k * G * VF;
+	const float *w = a->p->w + panel * panel_size;
+
+	if (part == PART_INPUT)
+		chain(c, R, S, G, a->in, w, panel_size, a->s.x + row * a->s.x_stride, a->s.x_stride);
+	else
+		chain(c, R, S, G, a->hid, w + (size_t)a->in * G * VF, panel_size, state_of(kind, a, row), state_stride(kind, a));
+}
+
+INLINE void product_int8(struct sums *c, const int R, const int S, const int G, const enum pack_part part,
+                         const struct call *a, int panel, const struct quantised *q)
+{
+	const size_t inputs = (size_t)int8_pairs(a->in) * G * VEC_PAIRS;
+	const size_t panel_size = inputs + (size_t)int8_pairs(a->hid) * G * VEC_PAIRS;
+	const size_t scales = (size_t)(a->hid ? PACK_PARTS : 1) * G * VF;
+	const int8_t *w = a->p->q + panel * panel_size + (part == PART_INPUT ? 0 : inputs);
+	const int16_t *x = q->q + (part == PART_INPUT ? 0 : kernels_pad(a->in));
+	struct integer_sums sums;
+
+	chain_int8(&sums, R, S, G, part == PART_INPUT ? a->in : a->hid, w, panel_size, x, q->stride);
+	dequantise(c, R, S, G, &sums, a->p->scale + panel * scales + (size_t)part * G * VF, scales, q->scale[part]);
+}
+
+INLINE void product(struct sums *c, const enum kind kind, const int R, const int S, const int G,
+                    const enum pack_part part, const struct call *a, int row, int panel, const struct quantised *q)
+{
+	if (q)
+		product_int8(c, R, S, G, part, a, panel, q);
+	else
+		product_float(c, kind, R, S, G, part, a, row, panel);
+}
+
+/* One tile: rows row … row + R - 1, panels panel … panel + S - 1; of the quantised rows, if there are any. */
+INLINE void tile(const enum kind kind, const int R, const int S, const int G, const struct call *a, int row, int panel,
+                 const struct quantised *q)
 {
 	const struct pack *p = a->p;
 	const struct cell_step *st = &a->s;
-	const size_t panel_size = (size_t)p->k * G * VF, scratch_stride = (size_t)p->panels * VF;
-	const float *w = p->w + panel * panel_size, *wh = w + (size_t)a->in * G * VF;
+	const size_t scratch_stride = (size_t)p->panels * VF;
 	const size_t unit = (size_t)panel * VF;
 	struct sums c;
 	vf input_part[MAX_ROWS][MAX_PANELS];   /* of n */
 
 	UNROLL for (int g = 0; g < G; g++)
 		begin(&c, R, S, p, panel, g, g);
-	chain(&c, R, S, G, a->in, w, panel_size, st->x + row * st->x_stride, st->x_stride);
+	product(&c, kind, R, S, G, PART_INPUT, a, row, panel, q);
 	if (kind == GRU_RESET_AFTER) {
 		UNROLL for (int r = 0; r < R; r++)
 			UNROLL for (int s = 0; s < S; s++)
@@ -124,10 +276,8 @@ INLINE void tile(const enum kind kind, const int R, const int S, const int G, co
 		__asm__("" : "+m"(input_part));
 		begin(&c, R, S, p, panel, 2, 3);
 	}
-	if (kind == GRU_CANDIDATE)
-		chain(&c, R, S, G, a->hid, wh, panel_size, st->rh + row * scratch_stride, scratch_stride);
-	else if (kind != LINEAR)
-		chain(&c, R, S, G, a->hid, wh, panel_size, st->h + row * st->h_stride, st->h_stride);
+	if (kind != LINEAR)
+		product(&c, kind, R, S, G, PART_STATE, a, row, panel, q);
 
 	UNROLL for (int r = 0; r < R; r++)
 		UNROLL for (int s = 0; s < S; s++) {
@@ -166,40 +316,56 @@ INLINE void tile(const enum kind kind, const int R, const int S, const int G, co
 }
 
 /* All panels of R rows: as many at once as registers allow, what is left over alone. */
-INLINE void panels(const enum kind kind, const int R, const int G, const struct call *a, int row)
+INLINE void panels(const enum kind kind, const int R, const int G, const bool int8, const struct call *a, int row)
 {
 	const int fit = VEC_ACCUMULATORS / (R * G), S = fit > MAX_PANELS ? MAX_PANELS : fit;
 	const int all = a->p->panels, groups = (all + S - 1) / S;
+	struct quantised q;
 
+	if (int8)
+		quantise_rows(kind, R, a, row, &q);
 	for (int i = 0; i < groups; i++) {
 		int panel = (a->s.backward ? groups - 1 - i : i) * S;
 		if (panel + S <= all)
-			tile(kind, R, S, G, a, row, panel);
+			tile(kind, R, S, G, a, row, panel, int8 ? &q : NULL);
 		else
 			for (; panel < all; panel++)
-				tile(kind, R, 1, G, a, row, panel);
+				tile(kind, R, 1, G, a, row, panel, int8 ? &q : NULL);
 	}
 }
 
 /* All rows, the tallest tile first. */
+INLINE void sweep_as(const enum kind kind, const int G, const bool int8, const struct call *a)
+{
+	const int tallest = G == 4 ? MAX_ROWS_OF_4 : MAX_ROWS, room = int8 ? INT8_ROOM / int8_row(a->in, a->hid) : tallest;
+
+	for (int row = 0, rows; row < a->s.rows; row += rows) {
+		rows = a->s.rows - row;
+		rows = rows > tallest ? tallest : rows;
+		rows = rows > room ? room : rows;
+		switch (rows) {
+#if VEC_ACCUMULATORS >= 24
+		case 8: if (tallest >= 8) panels(kind, 8, G, int8, a, row); break;
+		case 7: if (tallest >= 7) panels(kind, 7, G, int8, a, row); break;
+		case 6: panels(kind, 6, G, int8, a, row); break;
+		case 5: panels(kind, 5, G, int8, a, row); break;
+#endif
+#if VEC_ACCUMULATORS >= 12
+		case 4: if (tallest >= 4) panels(kind, 4, G, int8, a, row); break;
+		case 3: if (tallest >= 3) panels(kind, 3, G, int8, a, row); break;
+#endif
+		case 2: panels(kind, 2, G, int8, a, row); break;
+		case 1: panels(kind, 1, G, int8, a, row); break;
+		}
+	}
+}
+
 INLINE void sweep(const enum kind kind, const int G, const struct call *a)
 {
-	const int tallest = G == 4 ? MAX_ROWS_OF_4 : MAX_ROWS;
-	int row = 0;
-
-	for (; a->s.rows - row >= tallest; row += tallest)
-		panels(kind, tallest, G, a, row);
-	switch (a->s.rows - row) {
-#if VEC_ACCUMULATORS >= 24
-	case 7: if (tallest > 7) panels(kind, 7, G, a, row); break;
-	case 6: if (tallest > 6) panels(kind, 6, G, a, row); break;
-	case 5: panels(kind, 5, G, a, row); break;
-	case 4: panels(kind, 4, G, a, row); break;
-#endif
-	case 3: if (tallest > 3) panels(kind, 3, G, a, row); break;
-	case 2: panels(kind, 2, G, a, row); break;
-	case 1: panels(kind, 1, G, a, row); break;
-	}
+	if (a->p->q)
+		sweep_as(kind, G, true, a);
+	else
+		sweep_as(kind, G, false, a);
 }
 
 static void linear(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride)

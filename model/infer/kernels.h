@@ -3,7 +3,7 @@
  *     level     width   flags            bits
  *     c           4                      its own
  *     avx2        8     -mavx2 -mfma     } the same
- *     avx512     16     -mavx512f        }
+ *     avx512     16     -mavx512f, bw    }
  *
  * A matrix is packed for the level that will run it. Its output units are cut
  * into panels as wide as the level's vector; a panel holds what its sums meet,
@@ -14,29 +14,36 @@
  *
  * A tile is some rows x some panels, all sums in registers. A sum is one chain
  * of multiply-adds over k, never split, so a row's bits do not depend on the
- * tile that it was in. Units past the last are packed as zeros. */
+ * tile that it was in. Units past the last are packed as zeros. int8.h says how
+ * a pack is quantised; its products are integers, the rest is the same. */
 #ifndef GATECAST_INFER_KERNELS_H
 #define GATECAST_INFER_KERNELS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Units, and so every buffer of states, are padded to a multiple of this. */
 #define KERNEL_UNITS 16
 /* Rows that are carried together: the tallest tile of the widest level. */
 #define KERNEL_ROWS 8
 
+/* The weights over k belong to the input first, then to the state; a linear has no state. */
+enum pack_part { PART_INPUT, PART_STATE, PACK_PARTS };
+
 struct pack {
 	int k, panels, gates, sums;
+	int in;              /* of k, the input's */
 	float *w, *bias;
+	int8_t *q;           /* quantised: the weights, and w is NULL; else NULL */
+	float *scale;        /* of q */
 };
 
 /* The sums of a layer normalisation's pack, which has no inputs: y = weight * n + bias; the mask is 1 for a unit,
  * 0 behind the last. */
 enum norm_sum { NORM_WEIGHT, NORM_BIAS, NORM_MASK, NORM_SUMS };
 
-/* What a cell's products are. Gates that share a product are one pack; the weights over k belong to the input
- * first, then to the state.
+/* What a cell's products are. Gates that share a product are one pack.
  *
  *                        gates            candidate    sums
  *     GRU, reset after   r z n                         r, z, n's input part, n's state part

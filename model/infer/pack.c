@@ -6,7 +6,7 @@
 
 struct pack pack_shape(int lanes, int k, int units, int gates, int sums)
 {
-	return (struct pack){ .k = k, .panels = kernels_pad(units) / lanes, .gates = gates, .sums = sums };
+	return (struct pack){ .k = k, .in = k, .panels = kernels_pad(units) / lanes, .gates = gates, .sums = sums };
 }
 
 static size_t weights_size(const struct pack *p, int lanes)

@@ -14,12 +14,12 @@ void transformer_shape(struct transformer *t, const struct net_spec *s, int lane
 	const int hidden = s->hidden, d = hidden / s->heads;
 
 	*t = (struct transformer){
-		.inputs = s->inputs, .hidden = hidden, .width = kernels_pad(hidden), .layers = s->layers,
+		.inputs = net_encoder_inputs(s), .hidden = hidden, .width = kernels_pad(hidden), .layers = s->layers,
 		.heads = s->heads, .head = kernels_pad(d), .feedforward = kernels_pad(s->feedforward),
 		.norm_first = s->norm_first, .gelu = s->gelu, .causal = s->causal,
 		.score_scale = (float)(ATTEND_SCALE_DOT / sqrt(d)),
 	};
-	t->embedding = pack_shape(lanes, s->inputs, hidden, 1, 1);
+	t->embedding = pack_shape(lanes, t->inputs, hidden, 1, 1);
 	for (int i = 0; i < s->layers; i++)
 		t->layer[i] = (struct transformer_layer){
 			.qkv = pack_shape(lanes, hidden, 3 * t->heads * t->head, 1, 1),

@@ -208,7 +208,7 @@ enum err pipeline_init_raw(struct pipeline *p, const char *const *columns, int n
 		p->channel[i] = (struct channel){ .transform = TRANSFORM_NONE, .scale = 1 };
 	}
 	for (int t = 0; t < n_targets; t++)
-		p->target[t] = (struct target){ .column = t, .scale = 1, .shrink = 1, .raw = true };
+		p->target[t] = (struct target){ .column = t, .scale = 1, .shrink = 1, .absolute = true };
 	return ERR_OK;
 }
 
@@ -397,6 +397,13 @@ static void load_anchor(const struct pipeline *p, int t, const double *rows, str
 
 static void fit_target(struct pipeline *p, int t, const double *rows, struct work *w)
 {
+	if (p->target[t].absolute) {
+		copy_column(rows, w->n, p->columns, p->target[t].column, w->anchor);
+		struct channel c = fit_standard(TRANSFORM_STANDARD, w->anchor, w->n);
+		p->target[t].mean = c.mean;
+		p->target[t].scale = c.scale;
+		return;
+	}
 	p->target[t].log = all_positive(p, p->target[t].column);
 	load_anchor(p, t, rows, w);
 	double spread = lagged_spread(w->anchor, w->anchor, w->n, 1, p->horizon);
@@ -425,6 +432,8 @@ static struct channel fit_difference(const struct pipeline *p, double *x, const 
 
 static struct channel fit_column(const struct pipeline *p, int column, double *x, const double *rows, struct work *w)
 {
+	if (column < p->targets && p->target[column].absolute)
+		return fit_standard(TRANSFORM_STANDARD, x, w->n);
 	if (column < p->targets)
 		return fit_change(p, column, x, rows, w);
 	if (!all_positive(p, column))
@@ -515,7 +524,7 @@ static double volatility(const struct target *t, const double *x, int window)
 		double change = change_between(t, x[i - 1], x[i]) / t->scale;
 		sum += change * change;
 	}
-	return window > 1 ? fmax(sqrt(sum / (window - 1)), VOLATILITY_FLOOR) : 1;
+	return window > 1 && !t->absolute ? fmax(sqrt(sum / (window - 1)), VOLATILITY_FLOOR) : 1;
 }
 
 size_t pipeline_scratch(const struct pipeline *p)
@@ -546,14 +555,14 @@ double pipeline_encode(const struct pipeline *p, int target, const struct anchor
 {
 	assert(target >= 0 && target < p->targets);
 	const struct target *t = &p->target[target];
-	return t->raw ? v : change_between(t, a->last[target], v) / t->scale;
+	return (t->absolute ? v - t->mean : change_between(t, a->last[target], v)) / t->scale;
 }
 
 double pipeline_decode(const struct pipeline *p, int target, const struct anchor *a, double y)
 {
 	assert(target >= 0 && target < p->targets);
 	const struct target *t = &p->target[target];
-	if (t->raw)
-		return y;
+	if (t->absolute)
+		return t->mean + y * t->scale;
 	return t->log ? a->last[target] * exp(y * t->scale) : a->last[target] + y * t->scale;
 }

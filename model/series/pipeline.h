@@ -13,8 +13,9 @@
  * standardised with the training part's mean and deviation (of the log where a raw column
  * is positive throughout training). Standardised values are clipped to +-8.
  *
- * A model that was trained elsewhere has no scales: its channels are TRANSFORM_NONE and its targets raw, so the network
- * is given the values as they are, and what it says is the forecast. */
+ * What reconstructs its window has no last value to hold on to: its targets are absolute and standardised, as
+ * channels too. A model that was trained elsewhere has no scales: its channels are TRANSFORM_NONE and its targets
+ * absolute with mean 0 and scale 1, so the network is given the values as they are, and what it says is the forecast. */
 #ifndef GATECAST_SERIES_PIPELINE_H
 #define GATECAST_SERIES_PIPELINE_H
 
@@ -46,7 +47,8 @@ struct target {
 	bool log;                /* log changes, else differences */
 	double scale;            /* of one network unit */
 	double shrink;           /* 0 ... 1 on the network's output, towards the last value; 1 until a trainer chose it */
-	bool raw;                /* the network speaks in own units: no change, no scale; log false, scale and shrink 1 */
+	bool absolute;           /* the network speaks of values, not of changes: (v - mean) / scale; log false, shrink 1 */
+	double mean;             /* of absolute ones; else 0 */
 };
 
 struct pipeline {
@@ -62,7 +64,7 @@ struct pipeline {
 struct anchor {
 	double last[PIPELINE_MAX_TARGETS];
 	double volatility[PIPELINE_MAX_TARGETS];  /* deviation of the window's one-step changes, in network
-	                                           * units; >= 1e-6; 1 for a window of one row */
+	                                           * units; >= 1e-6; 1 for a window of one row and absolute targets */
 };
 
 /**
@@ -81,7 +83,7 @@ int pipeline_context(const struct pipeline *p);
 enum err pipeline_rows(const struct pipeline *p, const struct frame *f, double *out,
                        size_t *first, size_t *filled, struct error *e);
 /** Fit transforms and scales on rows[0 … n-1] ([n][columns], no NaN): the training part alone. At least
- *  pipeline_context + horizon rows. shrink is left as it is. */
+ *  pipeline_context + horizon rows. shrink is left as it is, and absolute, which decides what is fitted. */
 enum err pipeline_fit(struct pipeline *p, const double *rows, size_t n, struct error *e);
 
 /** Doubles of scratch that pipeline_window needs. */

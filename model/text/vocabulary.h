@@ -1,15 +1,15 @@
 /* vocabulary.h - which token is which number, and back.
  *
  *     "To be, or" ─┬─ characters ─► T o ␣ b e , ␣ o r        a token is a character of UTF-8
- *                  └─ words ──────► To be , or               a run of letters and digits, or one other character;
- *                                                            blanks separate and are not kept
+ *                  └─ words ──────► To be , or               a run of letters and digits (or don't), or one
+ *                                                            other character; blanks are not kept
  *
  *     0  boundary   begins and ends a text (NET_BOUNDARY)
  *     1  unknown    stands for every token that is not here
  *     2 …           the tokens, the most frequent first, equals by their bytes
  *
- * A vocabulary of labels is one whose texts are one token each, without the first two: labels are classes.
- * Immutable after creation; threads may share it. */
+ * token.h says where tokens begin and end. A vocabulary of labels is one whose texts are one token each, without the
+ * first two: labels are classes. Immutable after creation; threads may share it. */
 #ifndef GATECAST_TEXT_VOCABULARY_H
 #define GATECAST_TEXT_VOCABULARY_H
 
@@ -18,8 +18,8 @@
 
 #include "model/base/error.h"
 #include "model/base/strbuf.h"
+#include "model/text/token.h"
 
-enum token_unit { TOKEN_CHARACTER, TOKEN_WORD, TOKEN_LABEL };
 #define TOKEN_BOUNDARY 0
 #define TOKEN_UNKNOWN  1
 #define TOKEN_MAX_BYTES 256      /* of one token */

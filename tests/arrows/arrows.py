@@ -34,6 +34,7 @@ HOMES = {
     "jansson.h": ("api", False),
     "sqlite3.h": ("storage", False),
     "cblas.h": ("model/nn", True),
+    "onnx.pb-c.h": ("api", True),
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)

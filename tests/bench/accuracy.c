@@ -140,7 +140,7 @@ static struct frame *read_csv(const char *path)
 		perror(path);
 		exit(EXIT_FAILURE);
 	}
-	if (csv_new(&csv_default_limits, &reader, &e))
+	if (csv_new(&csv_default_limits, NULL, &reader, &e))
 		fail_now(path, &e);
 	while ((n = fread(piece, 1, sizeof piece, in)) > 0)
 		if (csv_push(reader, piece, n, &e))

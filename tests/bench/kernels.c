@@ -89,7 +89,7 @@ static void measure(const char *name, const struct work *w, void (*run)(const st
 	}
 	qsort(sample, SAMPLES, sizeof *sample, by_value);
 	double median = sample[SAMPLES / 2];
-	printf("%-44s %9.2f us  (%9.2f … %9.2f)  %6.1f GFLOP/s\n", name, median, sample[0], sample[SAMPLES - 1],
+	printf("%-50s %9.2f us  (%9.2f … %9.2f)  %6.1f GFLOP/s\n", name, median, sample[0], sample[SAMPLES - 1],
 	       flops / median / 1e3);
 }
 
@@ -124,10 +124,11 @@ static float *draw(size_t n, double scale, uint32_t substream)
 	return p;
 }
 
-static enum err bench(const struct kernels *k, const struct net_spec *s, int T, const char *filter, struct error *e)
+static enum err bench(const struct kernels *k, const struct net_spec *s, const struct infer_options *o, int T,
+                      const char *filter, struct error *e)
 {
 	static const char *const names[] = { [ENCODER_GRU] = "gru", [ENCODER_LSTM] = "lstm", [ENCODER_RNN] = "rnn" };
-	const char *cell = names[s->encoder];
+	const char *cell = names[s->encoder], *weights = o->int8 ? "int8" : "float";
 	struct tensor_table table;
 	struct infer_sequence seq[MAX_BATCH];
 	struct work w = { .T = T, .seq = seq };
@@ -147,7 +148,7 @@ static enum err bench(const struct kernels *k, const struct net_spec *s, int T, 
 	}
 	for (int i = 0; i < MAX_BATCH; i++)
 		seq[i] = (struct infer_sequence){ .x = x + i * inputs, .T = T, .y = y + i * outputs };
-	rc = infer_model_new_for(k, s, params, &w.m, e);
+	rc = infer_model_new_for(k, s, params, o, &w.m, e);
 	if (rc)
 		goto done;
 	rc = infer_ws_new(MAX_BATCH, &w.ws, e);
@@ -168,12 +169,12 @@ static enum err bench(const struct kernels *k, const struct net_spec *s, int T, 
 	for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
 		char name[64];
 		w.batch = batches[b];
-		snprintf(name, sizeof name, "%-7s %-4s layer %d->%d T=%d B=%d", k->name, cell, s->inputs, s->hidden, T,
+		snprintf(name, sizeof name, "%-7s %-5s %-4s layer %d->%d T=%d B=%d", k->name, weights, cell, s->inputs, s->hidden, T,
 		         w.batch);
 		if (strstr(name, filter))
 			measure(name, &w, run_layer,
 			        w.batch * T * cell_flops(net_encoder_cell(s), s->inputs, s->hidden));
-		snprintf(name, sizeof name, "%-7s %-4s model %d->%d T=%d B=%d", k->name, cell, s->inputs, s->hidden, T,
+		snprintf(name, sizeof name, "%-7s %-5s %-4s model %d->%d T=%d B=%d", k->name, weights, cell, s->inputs, s->hidden, T,
 		         w.batch);
 		if (strstr(name, filter))
 			measure(name, &w, run_model, w.batch * model_flops(s, T));
@@ -208,10 +209,11 @@ int main(int argc, char **argv)
 				.reset_after = true, .attention = sizes[i].hid,
 				.decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 1, .levels = 1, .horizon = 5,
 			};
-			if (bench(k, &s, sizes[i].T, filter, &e)) {
-				fprintf(stderr, "%s\n", e.what);
-				return EXIT_FAILURE;
-			}
+			for (int int8 = 0; int8 < 2; int8++)
+				if (bench(k, &s, &(struct infer_options){ .int8 = int8 }, sizes[i].T, filter, &e)) {
+					fprintf(stderr, "%s\n", e.what);
+					return EXIT_FAILURE;
+				}
 		}
 	}
 	return EXIT_SUCCESS;

@@ -12,7 +12,7 @@ import pytest
 
 from gatecast import CSV, JSON, Daemon, csv_text, job_body, series
 
-MAX_BODY, MAX_UPLOAD, MAX_FIELD = 400000, 300000, 1024
+MAX_BODY, MAX_UPLOAD, MAX_FIELD = 400000, 300000, 65536
 CONTEXT = 16
 
 
@@ -74,7 +74,7 @@ UPLOADS = [
     ("first date missing", HEAD + ",1,2\n2020-01-02,1,2\n", 422, "invalid", "line 2, column 1 (date)"),
     ("impossible date", HEAD + "2020-01-30,1,2\n2020-02-30,1,2\n", 422, "invalid", "line 3, column 1 (date)"),
     ("number among dates", HEAD + "2020-01-30,1,2\n17,1,2\n", 422, "invalid", "line 3, column 1 (date)"),
-    ("no column of numbers", "date,name\n2020-01-01,a\n", 422, "invalid", None),
+    ("nothing but dates", "date,other\n2020-01-01,\n", 422, "invalid", None),
     ("column without a name", "date,,y\n2020-01-01,1,2\n", 422, "invalid", "line 1, column 2"),
     ("column name twice", "date,x,x\n2020-01-01,1,2\n", 422, "invalid", "line 1, column 3"),
     ("column name too long", "date," + "x" * 65 + "\n2020-01-01,1\n", 422, "invalid", "line 1, column 2"),
@@ -95,6 +95,29 @@ UPLOADS = [
 def test_uploads(server, row):
     text, status, code, place = row
     check(server.put("/v1/datasets/bad", text, headers=CSV), status, code, place)
+    server.get("/v1/datasets/bad").expect(404)
+
+
+# ---- texts: (name, media type, query, body, status, code, place) ---------------------------------------------------------------
+TEXTS = [
+    ("nothing", "text/plain", "", "\n\n", 422, "invalid", None),
+    ("Latin-1", "text/plain", "", b"all right\n\nna\xefve\n", 400, "syntax", "line 3, byte 3"),
+    ("cut off inside a character", "text/plain", "", "na\u00efve".encode()[:3], 400, "syntax", "line 1, byte 3"),
+    ("UTF-16", "text/plain", "", "abc".encode("utf-16"), 400, "syntax", "line 1, byte 1"),
+    ("NUL byte", "text/plain", "", b"ab\ncd\0e\n", 400, "syntax", "line 2, byte 3"),
+    ("columns of a text", "text/plain", "?text=text", "a\n", 422, "invalid", "text"),
+    ("an unknown text column", "text/csv", "?text=texts", "text,label\na,b\n", 422, "invalid", "text"),
+    ("ragged tabs", "text/tab-separated-values", "", "a\tb\n1\t2\t3\n", 400, "syntax", "line 2"),
+    ("another media type", "text/html", "", "<p>", 415, "media_type", None),
+    ("the beginning of a media type", "text/plai", "", "a\n", 415, "media_type", None),
+    ("a list of media types", "text/csv, text/plain", "", "a\n1\n", 415, "media_type", None),
+]
+
+
+@table(TEXTS)
+def test_text_uploads(server, row):
+    media, query, body, status, code, place = row
+    check(server.put("/v1/datasets/bad" + query, body, headers={"Content-Type": media}), status, code, place)
     server.get("/v1/datasets/bad").expect(404)
 
 

@@ -6,6 +6,9 @@ import pytest
 
 from gatecast import CSV, csv_text, series
 
+TEXT = {"Content-Type": "text/plain; charset=utf-8"}
+TABS = {"Content-Type": "text/tab-separated-values"}
+
 SAMPLE = pathlib.Path(__file__).resolve().parents[2] / "deploy/sample/sp500.csv"
 SMALL = "date,x,y\n2020-01-01,1,0.1\n2020-01-02,,0.2\n2020-01-03,3,0.30000000000000004\n"
 
@@ -96,3 +99,41 @@ def test_an_upload_may_be_chunked(server):
     body = b"".join(b"%x\r\n%s\r\n" % (len(text[i:i + 7]), text[i:i + 7]) for i in range(0, len(text), 7)) + b"0\r\n\r\n"
     answer, _ = server.raw(head + body)
     assert answer.expect(201).json["sha256"] == hashlib.sha256(text).hexdigest()
+
+
+def rows_as_csv(server, name):
+    return server.get(f"/v1/datasets/{name}/rows", headers={"Accept": "text/csv"}).expect(200).body.decode()
+
+
+def test_a_text_is_a_row_a_line(server):
+    text = "\ufeffTo be, or \"not\" to be,\r\n\r\n  2017-11-15\ncaf\u00e9 \U0001f600"
+    answer = server.put("/v1/datasets/play", text, headers=TEXT).expect(201).json
+    assert answer["columns"] == [{"name": "text", "type": "text", "missing": 1, "characters": 40, "longest_characters": 22,
+                                  "words": 17, "longest_words": 10}]
+    assert (answer["rows"], answer["audit"], answer["start"]) == (4, [], None)
+    assert answer["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    page = server.get("/v1/datasets/play/rows").expect(200).json
+    assert page["data"] == [['To be, or "not" to be,'], [None], ["  2017-11-15"], ["caf\u00e9 \U0001f600"]]
+    csv = rows_as_csv(server, "play")
+    assert csv == 'text\n"To be, or ""not"" to be,"\n""\n"  2017-11-15"\ncaf\u00e9 \U0001f600\n'
+    server.put("/v1/datasets/again?text=text", csv, headers=CSV).expect(201)
+    assert rows_as_csv(server, "again") == csv
+
+
+def test_tabs_and_columns_that_are_text_by_name(server):
+    pairs = "from\tto\n17 May 2003\t2003-05-17\n1.1.90, a Monday\t1990-01-01\n"
+    plain = server.put("/v1/datasets/pairs", pairs, headers=TABS)
+    plain.expect(422)   # the second column is a time axis that falls
+    answer = server.put("/v1/datasets/pairs?text=from,to", pairs, headers=TABS).expect(201).json
+    assert [c["type"] for c in answer["columns"]] == ["text", "text"]
+    assert answer["columns"][1]["longest_characters"] == 10 and answer["audit"] == []
+    page = server.get("/v1/datasets/pairs/rows?from=1").expect(200).json
+    assert page["data"] == [["1.1.90, a Monday", "1990-01-01"]]
+
+
+def test_a_long_line_is_a_row(server):
+    line = "word " * 200000
+    answer = server.put("/v1/datasets/long", line + "\n" + line, headers=TEXT).expect(201).json
+    assert answer["rows"] == 2 and answer["columns"][0]["longest_words"] == 200000
+    assert server.get("/v1/datasets/long/rows?from=1").expect(200).json["data"] == [[line]]
+    server.put("/v1/datasets/long", line + "x" * 48577, headers=TEXT).expect(422)

@@ -15,7 +15,7 @@ static enum err read_pieces(const char *text, size_t len, size_t piece, struct f
 {
 	struct csv_reader *r = NULL;
 
-	if (csv_new(&limits, &r, e))
+	if (csv_new(&limits, NULL, &r, e))
 		abort();
 	for (size_t i = 0; i < len; i += piece)
 		csv_push(r, text + i, len - i < piece ? len - i : piece, e);

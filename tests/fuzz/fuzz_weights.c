@@ -1,4 +1,4 @@
-/* fuzz_weights.c - libFuzzer: any bytes as a weights file. The first byte chooses what is said about it; behind it either
+/* fuzz_weights.c - libFuzzer: any bytes as a safetensors file. The first byte chooses what is said about it; behind it either
  * a whole file, or a header whose length is right and numbers that are zero. What is accepted leaves and comes back as it is. */
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static void check_round_trip(const struct imported *m)
 	struct imported again;
 	struct strbuf out;
 	strbuf_init(&out, 64u << 20);
-	if (model_export(m->document, &n, &out, NULL) || model_import(out.s, out.len, &nothing, &again, NULL))
+	if (model_export(WEIGHTS_SAFETENSORS, m->document, &n, &out, NULL) || model_import(WEIGHTS_SAFETENSORS, out.s, out.len, &nothing, &again, NULL))
 		abort();
 	if (strcmp(m->document, again.document) || m->n_weights != again.n_weights || m->n_calibration != again.n_calibration
 	    || memcmp(m->weights, again.weights, m->n_weights * sizeof *m->weights))
@@ -30,7 +30,7 @@ static void run(const void *bytes, size_t len, const struct import_options *o)
 {
 	struct imported m;
 	struct error e = { 0 };
-	enum err rc = model_import(bytes, len, o, &m, &e);
+	enum err rc = model_import(WEIGHTS_SAFETENSORS, bytes, len, o, &m, &e);
 	if (rc == ERR_NOMEM || (rc && (rc != e.code || !e.what[0])))
 		abort();
 	if (rc)

@@ -16,7 +16,7 @@ static struct frame *parse(const char *text, size_t len)
 	struct frame *f = NULL;
 	struct error e = { 0 };
 
-	ck_assert_int_eq(csv_new(&csv_default_limits, &r, &e), ERR_OK);
+	ck_assert_int_eq(csv_new(&csv_default_limits, NULL, &r, &e), ERR_OK);
 	csv_push(r, text, len, &e);
 	ck_assert_msg(csv_finish(r, &f, &e) == ERR_OK, "%s: %s", e.where, e.what);
 	csv_free(r);
@@ -40,7 +40,8 @@ static const struct { const char *text, *want; } describe_cases[] = {
 	{ "Date,Close,t\n2017-11-15,2.5,\n2017-11-16,,x\n2017-11-17,-1,y\n2017-11-18,3,z\n",
 	  "\"columns\":[{\"name\":\"Date\",\"type\":\"date\",\"missing\":0,\"min\":\"2017-11-15\",\"max\":\"2017-11-18\"},"
 	  "{\"name\":\"Close\",\"type\":\"number\",\"missing\":1,\"min\":-1,\"max\":3},"
-	  "{\"name\":\"t\",\"type\":\"text\",\"missing\":1,\"min\":null,\"max\":null}],"
+	  "{\"name\":\"t\",\"type\":\"text\",\"missing\":1,\"characters\":3,"
+	  "\"longest_characters\":1,\"words\":3,\"longest_words\":1}],"
 	  "\"start\":\"2017-11-15\",\"end\":\"2017-11-18\",\"frequency\":\"D\","
 	  "\"audit\":[{\"code\":\"missing_cells\",\"message\":\"1 of 4 cells of Close are missing\",\"column\":\"Close\",\"row\":1},"
 	  "{\"code\":\"missing_cells\",\"message\":\"1 of 4 cells of t are missing\",\"column\":\"t\",\"row\":0}]" },
@@ -54,6 +55,14 @@ static const struct { const char *text, *want; } describe_cases[] = {
 	  "\"start\":null,\"end\":null,\"frequency\":null,"
 	  "\"audit\":[{\"code\":\"no_date_column\",\"message\":\"no column holds dates; rows are taken as evenly spaced\"},"
 	  "{\"code\":\"missing_cells\",\"message\":\"2 of 2 cells of a are missing\",\"column\":\"a\",\"row\":0}]" },
+	{ "text\n\"\"\n\"It isn't so, é!\"\n\"no\nmore\"\n",
+	  "\"columns\":[{\"name\":\"text\",\"type\":\"text\",\"missing\":1,\"characters\":22,\"longest_characters\":15,"
+	  "\"words\":8,\"longest_words\":6}],\"start\":null,\"end\":null,\"frequency\":null,\"audit\":[]" },
+	{ "text,label\ngood day,\nbad day,spam\n",
+	  "\"columns\":[{\"name\":\"text\",\"type\":\"text\",\"missing\":0,\"characters\":15,\"longest_characters\":8,"
+	  "\"words\":4,\"longest_words\":2},{\"name\":\"label\",\"type\":\"text\",\"missing\":1,\"characters\":4,"
+	  "\"longest_characters\":4,\"words\":1,\"longest_words\":1}],\"start\":null,\"end\":null,\"frequency\":null,"
+	  "\"audit\":[{\"code\":\"missing_cells\",\"message\":\"1 of 2 cells of label are missing\",\"column\":\"label\",\"row\":0}]" },
 };
 
 START_TEST(describes)

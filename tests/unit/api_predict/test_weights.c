@@ -152,7 +152,7 @@ START_TEST(test_files)
 	struct error e = { 0 };
 	size_t len;
 	unsigned char *file = file_of(files[_i].header, files[_i].data, &len), *copy = exact(file, len);
-	enum err rc = model_import(copy, len, &nothing, &m, &e);
+	enum err rc = model_import(WEIGHTS_SAFETENSORS, copy, len, &nothing, &m, &e);
 	ck_assert_msg(rc == files[_i].want, "%s: code %s (%s: %s)", files[_i].header, err_row(rc)->label, e.where, e.what);
 	if (rc && files[_i].where)
 		ck_assert_msg(!strcmp(e.where, files[_i].where), "%s: at \"%s\" (%s)", files[_i].header, e.where, e.what);
@@ -174,13 +174,13 @@ START_TEST(test_cut_and_bent)
 	unsigned char *file = file_of(good, 168, &len);
 	for (size_t cut = 0; cut < len; cut++) {
 		unsigned char *copy = exact(file, cut);
-		ck_assert(model_import(copy, cut, &nothing, &m, NULL) != ERR_OK);
+		ck_assert(model_import(WEIGHTS_SAFETENSORS, copy, cut, &nothing, &m, NULL) != ERR_OK);
 		free(copy);
 	}
 	for (int bit = 0; bit < 64; bit++) {
 		struct error e;
 		file[bit / 8] ^= (unsigned char)(1 << bit % 8);
-		ck_assert(model_import(file, len, &nothing, &m, &e) != ERR_OK);
+		ck_assert(model_import(WEIGHTS_SAFETENSORS, file, len, &nothing, &m, &e) != ERR_OK);
 		file[bit / 8] ^= (unsigned char)(1 << bit % 8);
 	}
 	free(file);
@@ -215,12 +215,12 @@ START_TEST(test_options)
 	struct error e = { 0 };
 	size_t len;
 	unsigned char *file = file_of("{" GRU "}", 168, &len);
-	enum err rc = model_import(file, len, &options[_i].said, &m, &e);
+	enum err rc = model_import(WEIGHTS_SAFETENSORS, file, len, &options[_i].said, &m, &e);
 	ck_assert_msg(rc == options[_i].want && !strcmp(e.where, options[_i].where), "%s: %s", e.where, e.what);
 	if (!rc) {
 		ck_assert_int_eq(document_parse(m.document, strlen(m.document), &d, &e), ERR_OK);
 		ck_assert(d.net.horizon == options[_i].horizon && d.net.targets == options[_i].targets);
-		ck_assert(d.pipeline.target[0].raw && d.pipeline.channel[0].transform == TRANSFORM_NONE && !d.calibration);
+		ck_assert(d.pipeline.target[0].absolute && d.pipeline.channel[0].transform == TRANSFORM_NONE && !d.calibration);
 		ck_assert_str_eq(d.preset, "gru");
 	}
 	imported_fini(&m);
@@ -337,15 +337,15 @@ START_TEST(test_import_export)
 		memcpy(file + len - 168 + 4 * i, &v, sizeof v);
 	}
 	strbuf_init(&out, 1 << 20);
-	ck_assert_int_eq(model_import(file, len, &said, &m, &e), ERR_OK);
+	ck_assert_int_eq(model_import(WEIGHTS_SAFETENSORS, file, len, &said, &m, &e), ERR_OK);
 	const struct model_numbers n = { m.weights, m.n_weights, NULL, 0 };
-	ck_assert_int_eq(model_export(m.document, &n, &out, &e), ERR_OK);
-	ck_assert_msg(model_import(out.s, out.len, &nothing, &again, &e) == ERR_OK, "%s: %s", e.where, e.what);
+	ck_assert_int_eq(model_export(WEIGHTS_SAFETENSORS, m.document, &n, &out, &e), ERR_OK);
+	ck_assert_msg(model_import(WEIGHTS_SAFETENSORS, out.s, out.len, &nothing, &again, &e) == ERR_OK, "%s: %s", e.where, e.what);
 	ck_assert_str_eq(m.document, again.document);
 	ck_assert(m.n_weights == again.n_weights && !memcmp(m.weights, again.weights, m.n_weights * sizeof *m.weights));
-	ck_assert_int_eq(model_import(out.s, out.len, &said, &again, &e), ERR_INVALID);   /* it says everything itself */
+	ck_assert_int_eq(model_import(WEIGHTS_SAFETENSORS, out.s, out.len, &said, &again, &e), ERR_INVALID);   /* it says everything itself */
 	const struct model_numbers fewer = { m.weights, m.n_weights - 1, NULL, 0 };
-	ck_assert_int_eq(model_export(m.document, &fewer, &out, &e), ERR_STORAGE);
+	ck_assert_int_eq(model_export(WEIGHTS_SAFETENSORS, m.document, &fewer, &out, &e), ERR_STORAGE);
 	imported_fini(&again);
 	imported_fini(&m);
 	strbuf_fini(&out);

@@ -119,7 +119,7 @@ static void embed(struct work *w, const double *x)
 {
 	const float *weight = test_tensor(w->n, "encoder.embedding.weight");
 	const float *bias = test_tensor(w->n, "encoder.embedding.bias");
-	const int in = w->n->spec.inputs;
+	const int in = net_encoder_inputs(&w->n->spec);
 
 	for (int t = 0; t < w->T; t++)
 		for (int j = 0; j < w->hid; j++) {

@@ -25,9 +25,10 @@ void test_network_fini(struct test_network *n);
 const float *test_tensor(const struct test_network *n, const char *name);
 
 struct infer_model *test_model(const struct test_network *n, const struct kernels *k);
+struct infer_model *test_model_int8(const struct test_network *n, const struct kernels *k);
 struct infer_ws *test_workspace(const struct infer_model *m, int rows, int max_T);
 
-/* A spec with every option drawn. */
+/* A spec with every part and option drawn. */
 struct net_spec draw_spec(struct rng *r);
 int draw_int(struct rng *r, int low, int high);
 void draw_floats(struct rng *r, float *p, size_t n, double scale);
@@ -55,10 +56,15 @@ void reference_attend(int T, int att, int hid, const double *q, const double *k,
 /* Layer normalisation of n numbers; y may be x. */
 void reference_norm(int n, const float *w, const float *b, const double *x, double *y);
 double reference_gelu(double x);
-/* states [T][hidden] of x [T][inputs] */
+/* states [T][hidden] of x [T][net_encoder_inputs()] */
 void reference_transformer(const struct test_network *n, int T, const double *x, double *states);
-/* The whole network over one sequence; y [horizon][targets][levels], attention [horizon][T]: see infer.h. */
-void reference_network(const struct test_network *n, int T, const float *x, double *y, double *attention);
+/* Arrays as those of struct infer_sequence. */
+struct reference_answer {
+	double *y, *attention, *final;
+	const int32_t *said;   /* of an attention decoder with classes: what it said at each step; NULL: the likeliest */
+};
+/* The whole network over one sequence. */
+void reference_network(const struct test_network *n, const struct infer_sequence *seq, struct reference_answer *to);
 
 /* main() of a test: argv[1] names the level; 77 (skipped) where this CPU lacks it. */
 int run_level_suite(int argc, char **argv, Suite *s);

@@ -461,7 +461,7 @@ START_TEST(raw_numbers_pass)
 	struct pipeline p;
 	ck_assert_int_eq(pipeline_init_raw(&p, columns, 2, 1, 3, 4, NULL), ERR_OK);
 	ck_assert(p.columns == 2 && p.channels == 2 && p.targets == 1 && p.window == 3 && p.horizon == 4);
-	ck_assert(pipeline_context(&p) == 3 && pipeline_scratch(&p) <= 64 && p.target[0].raw && !p.target[0].log);
+	ck_assert(pipeline_context(&p) == 3 && pipeline_scratch(&p) <= 64 && p.target[0].absolute && !p.target[0].log);
 	ck_assert(p.minimum[1] < -1e300 && p.maximum[1] > 1e300);
 	pipeline_window(&p, rows, scratch, x, &a);
 	for (int i = 0; i < 6; i++)

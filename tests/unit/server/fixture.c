@@ -80,7 +80,7 @@ int fixture_publish(struct store *s, const char *name, int hidden, uint64_t seed
 	recipe_net(&recipe, pipeline.channels, &net);
 	net_tensors(&net, &tensors);
 	float *weights = random_weights(tensors.count, seed);
-	ck_ok(forecaster_new(&pipeline, &net, NULL, (struct frequency){ 0 }, weights, NULL, &forecaster, NULL));
+	ck_ok(forecaster_new(&pipeline, &net, NULL, (struct frequency){ 0 }, weights, NULL, NULL, &forecaster, NULL));
 	strbuf_init(&document, 1 << 20);
 	document_render(forecaster, &recipe, &document);
 	ck_assert(strbuf_ok(&document));

@@ -25,7 +25,7 @@ static void open_bench(struct bench *b, int threads, long capacity)
 	static const int hidden[MODELS] = { 6, 11 };
 	fixture_open(&b->f);
 	ck_ok(store_open(b->f.path, STORE_WRITER, &b->s, &b->f.e));
-	ck_ok(registry_new(1 << 30, &b->g, &b->f.e));
+	ck_ok(registry_new(1 << 30, NULL, &b->g, &b->f.e));
 	for (int i = 0; i < MODELS; i++) {
 		char name[] = { (char)('a' + i), '\0' };
 		fixture_publish(b->s, name, hidden[i], (uint64_t)i + 1);

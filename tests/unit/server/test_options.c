@@ -32,6 +32,7 @@ static const struct { const char *command, *name, *variable; size_t at; long fal
 	{ "train", "hidden", "GATECAST_HIDDEN", AT(hidden), 64, 1, 2048 },
 	{ "train", "seed", "GATECAST_SEED", AT(seed), 1, 0, LONG_MAX },
 	{ "predict", "version", "GATECAST_VERSION", AT(version), 0, 0, INT_MAX },
+	{ "quantise", "version", "GATECAST_VERSION", AT(version), 0, 0, INT_MAX },
 	{ "convert", "horizon", "GATECAST_HORIZON", AT(weights.horizon), 0, 0, 1000 },
 	{ "convert", "targets", "GATECAST_TARGETS", AT(weights.targets), 0, 0, 16 },
 	{ "convert", "window", "GATECAST_WINDOW", AT(weights.window), 0, 0, 20000 },
@@ -41,6 +42,7 @@ static const struct { const char *command, *name, *variable; size_t at; const ch
 	{ "serve", "db", "GATECAST_DB", AT(db), "gatecast.db" },
 	{ "train", "db", "GATECAST_DB", AT(db), "gatecast.db" },
 	{ "predict", "db", "GATECAST_DB", AT(db), "gatecast.db" },
+	{ "quantise", "db", "GATECAST_DB", AT(db), "gatecast.db" },
 	{ "check", "db", "GATECAST_DB", AT(db), "gatecast.db" },
 	{ "key", "db", "GATECAST_DB", AT(db), "gatecast.db" },
 	{ "serve", "listen", "GATECAST_LISTEN", AT(listen), "127.0.0.1:8080" },
@@ -59,13 +61,14 @@ static const struct { const char *command, *name, *variable; size_t at; const ch
 
 static const struct { const char *command, *name, *variable; size_t at; } flags[] = {
 	{ "serve", "require-key", "GATECAST_REQUIRE_KEY", AT(require_key) },
+	{ "serve", "int8", "GATECAST_INT8", AT(int8) },
 	{ "predict", "json", "GATECAST_JSON", AT(json) },
 };
 
 /* The arguments that a command cannot do without. */
 static const struct { const char *command, *argument[2]; } needed[] = {
 	{ "serve", { NULL } }, { "train", { "series.csv" } }, { "predict", { "model", "series.csv" } }, { "check", { NULL } },
-	{ "key", { "list" } }, { "health", { NULL } }, { "convert", { "from.safetensors", "to.safetensors" } },
+	{ "quantise", { "model", "series.csv" } }, { "key", { "list" } }, { "health", { NULL } }, { "convert", { "from.safetensors", "to.safetensors" } },
 };
 
 /* options_read() of `gatecast COMMAND [--option] arguments`; option may be NULL. */

@@ -19,7 +19,7 @@ static void open_bench(struct bench *b, size_t max_bytes)
 {
 	fixture_open(&b->f);
 	ck_ok(store_open(b->f.path, STORE_WRITER, &b->s, &b->f.e));
-	ck_ok(registry_new(max_bytes, &b->g, &b->f.e));
+	ck_ok(registry_new(max_bytes, NULL, &b->g, &b->f.e));
 }
 
 static void close_bench(struct bench *b)
@@ -321,7 +321,7 @@ START_TEST(threads)
 		model_unref(m);
 	}
 	registry_free(b.g);
-	ck_ok(registry_new(1 << 14, &b.g, &b.f.e));   /* some have to leave all the time */
+	ck_ok(registry_new(1 << 14, NULL, &b.g, &b.f.e));   /* some have to leave all the time */
 	for (int i = 0; i < THREADS; i++) {
 		v[i] = (struct visitor){ .g = b.g, .number = i };
 		memcpy(v[i].want, want, sizeof want);

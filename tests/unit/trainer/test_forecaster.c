@@ -204,7 +204,7 @@ END_TEST
 static struct forecaster *recalibrated(const struct setup *s, struct conformal *c)
 {
 	struct forecaster *f = NULL;
-	ck_assert_int_eq(forecaster_new(&s->f->pipeline, &s->f->net, s->f->level, s->f->frequency, s->params, c, &f, NULL),
+	ck_assert_int_eq(forecaster_new(&s->f->pipeline, &s->f->net, s->f->level, s->f->frequency, s->params, NULL, c, &f, NULL),
 		ERR_OK);
 	return f;
 }
@@ -276,9 +276,9 @@ START_TEST(parts_that_do_not_fit_are_refused)
 	setup(&s, 0, 1);
 	struct net_spec net = s.f->net;
 	net.inputs = 3;
-	ck_assert_int_eq(forecaster_new(&s.f->pipeline, &net, NULL, s.f->frequency, s.params, NULL, &f, &e), ERR_INVALID);
+	ck_assert_int_eq(forecaster_new(&s.f->pipeline, &net, NULL, s.f->frequency, s.params, NULL, NULL, &f, &e), ERR_INVALID);
 	ck_assert_int_eq(conformal_new(2, 1, 4, 9, &c, NULL), ERR_OK);   /* a point has one level; c is taken all the same */
-	ck_assert_int_eq(forecaster_new(&s.f->pipeline, &s.f->net, NULL, s.f->frequency, s.params, c, &f, &e), ERR_INVALID);
+	ck_assert_int_eq(forecaster_new(&s.f->pipeline, &s.f->net, NULL, s.f->frequency, s.params, NULL, c, &f, &e), ERR_INVALID);
 	ck_assert_ptr_null(f);
 	ck_assert(forecaster_bytes(s.f) > infer_model_bytes(s.f->infer));
 	forecaster_free(NULL);

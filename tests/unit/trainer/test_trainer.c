@@ -40,9 +40,9 @@ START_TEST(plan_counts_windows_by_their_target_rows)
 	struct trainer *t = fixture_trainer(&r, fixture_sine(300, 0.1));
 	const struct trainer_plan *p = trainer_plan(t);
 	ck_assert_uint_eq(p->rows, 300);
-	ck_assert_uint_eq(p->train_windows, 210 - 16 - 4 + 1);
-	ck_assert_uint_eq(p->validation_windows, 30 - 4 + 1);
-	ck_assert_uint_eq(p->test_windows, 60 - 4 + 1);
+	ck_assert_uint_eq(p->train_examples, 210 - 16 - 4 + 1);
+	ck_assert_uint_eq(p->validation_examples, 30 - 4 + 1);
+	ck_assert_uint_eq(p->test_examples, 60 - 4 + 1);
 	ck_assert_int_eq(p->steps, 6 + 1);
 	ck_assert_uint_eq(p->filled_cells, 0);
 	const struct samples *s = &t->samples;
@@ -158,7 +158,7 @@ START_TEST(a_sine_is_learnt)
 	ck_assert_int_eq(f.v.verdict, VERDICT_BETTER);
 	ck_assert(f.v.p_value < 0.01);
 	ck_assert(f.v.shrinkage >= 0.8);
-	ck_assert_uint_eq(f.v.origins, trainer_plan(t)->test_windows);
+	ck_assert_uint_eq(f.v.origins, trainer_plan(t)->test_examples);
 	ck_assert(f.v.coverage[0] > 0.6 && f.v.coverage[0] < 0.95);
 	ck_assert(f.v.coverage[1] >= f.v.coverage[0]);
 	ck_assert(fabs(f.v.skill[BASELINE_NAIVE] - (1 - f.v.model.mae / f.v.baseline[BASELINE_NAIVE].mae)) <= 1e-12);
