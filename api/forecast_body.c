@@ -1,12 +1,4 @@
-/* forecast_body.c - predictions, in and out.
- *
- * Numbers of a body go into one pool in the arena, made at the first array. A number and its comma are at least two
- * bytes, so there are no more numbers than commas that follow (and one), nor than half the bytes: the pool never grows
- * or moves, and is at most four times the body.
- *
- *     {"columns": {"Close": [1,2,null], "Volume": [7,8,9]}}        columns[0].value ─┐  columns[1].value ─┐
- *                                                              pool: 1 2 NaN       7 8 9
- *     {"instances": [[[1,2],[3,4]]]}                                [rows][steps][columns], row-major */
+/* forecast_body.c - predictions, in and out. */
 #include "api/forecast_body.h"
 
 #include <math.h>
@@ -16,6 +8,7 @@
 #include "api/json_write.h"
 #include "api/number.h"
 #include "api/scan.h"
+#include "api/series_body.h"
 #include "model/series/calendar.h"
 
 #define NAME_MAX_BYTES 64
@@ -24,133 +17,22 @@
 #define COUNT(table)   (sizeof(table) / sizeof *(table))
 #define KNOWN(s, name, table) scan_known(s, name, table, COUNT(table))
 
-/* --- the pool ----------------------------------------------------------------------------------------------------- */
-
-struct pool { double *next; size_t left; };
-
-static bool pool_open(struct scan *s, struct pool *pool)
-{
-	if (s->rc || pool->next)
-		return !s->rc;
-	size_t most = (size_t)(s->end - s->p) / 2 + 1, commas = 0;
-	for (const char *p = s->p; p < s->end; p++)
-		commas += *p == ',';
-	if (most > commas + 1)
-		most = commas + 1;
-	if (most > FORECAST_MAX_NUMBERS)
-		most = FORECAST_MAX_NUMBERS;
-	pool->next = arena_alloc(s->arena, most * sizeof *pool->next);
-	if (!pool->next) {
-		s->rc = fail_nomem(s->error);
-		return false;
-	}
-	pool->left = most;
-	return true;
-}
-
-/* The whole array at the scanner, behind what the pool holds already. */
-static bool pool_numbers(struct scan *s, struct pool *pool, const double **value, size_t *n)
-{
-	if (!pool_open(s, pool) || !scan_numbers(s, pool->next, pool->left, n))
-		return false;
-	*value = pool->next;
-	pool->next += *n;
-	pool->left -= *n;
-	return true;
-}
-
 /* --- /v1/forecast ------------------------------------------------------------------------------------------------- */
 
-static bool read_column(struct scan *s, struct text name, struct pool *pool, struct forecast_column *out)
+static bool read_input(struct scan *s, struct number_pool *pool, struct series_input *out)
 {
-	if (name.len == 0 || name.len > FRAME_NAME_MAX)
-		return scan_fail(s, ERR_INVALID, "a column's name has 1 to %d bytes", FRAME_NAME_MAX);
-	if (!pool_numbers(s, pool, &out->value, &out->n))
-		return false;
-	if (out->n == 0)
-		return scan_fail(s, ERR_INVALID, "has no values");
-	out->name = name.s;   /* terminated by keep_columns() */
-	return true;
-}
-
-/* Into the arena at their final size, with the names in one piece behind. */
-static bool keep_columns(struct scan *s, const struct forecast_column *column, const struct text *name, int n,
-                         struct forecast_input *out)
-{
-	size_t bytes = (size_t)n * sizeof *column;
-	for (int i = 0; i < n; i++)
-		bytes += name[i].len + 1;
-	out->column = arena_alloc(s->arena, bytes);
-	if (!out->column) {
-		s->rc = fail_nomem(s->error);
-		return false;
-	}
-	memcpy(out->column, column, (size_t)n * sizeof *column);
-	char *p = (char *)(out->column + n);
-	for (int i = 0; i < n; i++) {
-		out->column[i].name = p;
-		memcpy(p, name[i].s, name[i].len);
-		p[name[i].len] = '\0';
-		p += name[i].len + 1;
-	}
-	out->columns = n;
-	return true;
-}
-
-static bool read_columns(struct scan *s, struct pool *pool, struct forecast_input *out)
-{
-	struct forecast_column column[FRAME_MAX_COLUMNS];
-	struct text name[FRAME_MAX_COLUMNS], each;
-	int n = 0;
-	scan_object(s);
-	while (scan_member(s, &each)) {
-		if (n == FRAME_MAX_COLUMNS)
-			return scan_fail(s, ERR_INVALID, "more than %d columns", FRAME_MAX_COLUMNS);
-		if (!read_column(s, each, pool, &column[n]))
-			return false;
-		if (column[n].n != column[0].n)
-			return scan_fail(s, ERR_INVALID, "has %zu values, expected %zu as in the first column",
-				column[n].n, column[0].n);
-		name[n++] = each;
-	}
-	if (s->rc)
-		return false;
-	if (n == 0)
-		return scan_fail(s, ERR_INVALID, "has no columns");
-	return keep_columns(s, column, name, n, out);
-}
-
-static bool read_date(struct scan *s, int64_t *out)
-{
-	struct text t;
-	if (!scan_string(s, &t))
-		return false;
-	return date_parse(t.s, t.len, out) || scan_fail(s, ERR_INVALID, "not a date such as \"2017-11-15\"");
-}
-
-static bool read_input(struct scan *s, struct pool *pool, struct forecast_input *out)
-{
-	static const char *const known[] = { "columns", "dataset", "start" };
+	static const char *const known[] = { SERIES_MEMBERS };
 	struct text name;
-	*out = (struct forecast_input){ 0 };
+	*out = (struct series_input){ 0 };
 	scan_object(s);
-	while (scan_member(s, &name)) {
-		switch (KNOWN(s, name, known)) {
-		case 0: read_columns(s, pool, out); break;
-		case 1: scan_copy(s, NAME_MAX_BYTES, &out->dataset); break;
-		case 2: out->has_start = read_date(s, &out->start); break;
-		}
-	}
-	if (!s->rc && !out->column == !out->dataset)
-		return scan_fail(s, ERR_INVALID, "expected either \"columns\" or \"dataset\"");
-	if (!s->rc && out->has_start && out->dataset)
-		return scan_fail(s, ERR_INVALID, "\"start\" goes with \"columns\"; a dataset has dates of its own");
-	return !s->rc;
+	while (scan_member(s, &name))
+		series_member(s, KNOWN(s, name, known), pool, out);
+	return series_check(s, out);
 }
 
-static bool read_inputs(struct scan *s, struct pool *pool, struct forecast_body *b)
+static bool read_inputs(struct scan *s, struct number_pool *pool, struct forecast_body *b)
 {
-	struct forecast_input input[FORECAST_MAX_INPUTS];
+	struct series_input input[FORECAST_MAX_INPUTS];
 	int n = 0;
 	scan_array(s);
 	while (scan_element(s)) {
@@ -206,16 +88,12 @@ static bool read_parameters(struct scan *s, struct forecast_body *b)
 {
 	static const char *const known[] = { "quantile_levels", "return_attention", "prediction_length", "timeout_ms" };
 	struct text name;
-	int64_t n;
 	scan_object(s);
 	while (scan_member(s, &name)) {
 		switch (KNOWN(s, name, known)) {
 		case 0: read_levels(s, b); break;
 		case 1: scan_bool(s, &b->return_attention); break;
-		case 2:
-			if (scan_integer(s, 1, NET_MAX_HORIZON, &n))
-				b->prediction_length = (int)n;
-			break;
+		case 2: scan_int(s, 1, NET_MAX_HORIZON, &b->prediction_length); break;
 		case 3: scan_integer(s, 1, TIMEOUT_MAX_MS, &b->timeout_ms); break;
 		}
 	}
@@ -226,20 +104,16 @@ enum err forecast_body_parse(const char *text, size_t len, struct arena *a, stru
 {
 	static const char *const known[] = { "model", "version", "inputs", "parameters" };
 	struct forecast_body b = { 0 };
-	struct pool pool = { 0 };
+	struct number_pool pool = { 0 };
 	struct scan s;
 	struct text name;
-	int64_t n;
 
 	scan_init(&s, text, len, a, e);
 	scan_object(&s);
 	while (scan_member(&s, &name)) {
 		switch (KNOWN(&s, name, known)) {
 		case 0: scan_copy(&s, NAME_MAX_BYTES, &b.model); break;
-		case 1:
-			if (scan_integer(&s, 1, INT32_MAX, &n))
-				b.version = (int)n;
-			break;
+		case 1: scan_int(&s, 1, INT32_MAX, &b.version); break;
 		case 2: read_inputs(&s, &pool, &b); break;
 		case 3: read_parameters(&s, &b); break;
 		}
@@ -276,7 +150,7 @@ static bool same_length(struct scan *s, struct grid *g, int level, size_t n, con
 	return g->dim[level] == n || scan_fail(s, ERR_INVALID, "has %zu %s, expected %zu", n, items, g->dim[level]);
 }
 
-static bool grid_array(struct scan *s, struct grid *g, struct pool *pool, int level)
+static bool grid_array(struct scan *s, struct grid *g, struct number_pool *pool, int level)
 {
 	size_t n = 0;
 	if (scan_peek(s) != SCAN_ARRAY)
@@ -299,7 +173,7 @@ static bool grid_array(struct scan *s, struct grid *g, struct pool *pool, int le
 /* An array of numbers, or of such arrays, or of arrays of such: rectangular, with nothing empty. */
 static bool grid_read(struct scan *s, struct grid *g)
 {
-	struct pool pool = { 0 };
+	struct number_pool pool = { 0 };
 	*g = (struct grid){ 0 };
 	if (!pool_open(s, &pool))
 		return false;
@@ -406,11 +280,11 @@ static bool read_shape(struct scan *s, struct grid *shape)
 	for (shape->rank = 0; scan_element(s); shape->rank++) {
 		if (shape->rank == GRID_MAX_RANK)
 			return scan_fail(s, ERR_INVALID, "expected 2 or 3 dimensions");
-		if (!scan_integer(s, 1, FORECAST_MAX_NUMBERS, &n))
+		if (!scan_integer(s, 1, SERIES_MAX_NUMBERS, &n))
 			return false;
 		shape->dim[shape->rank] = (size_t)n;
-		if (__builtin_mul_overflow(count, (size_t)n, &count) || count > FORECAST_MAX_NUMBERS)
-			return scan_fail(s, ERR_INVALID, "more than %d numbers", FORECAST_MAX_NUMBERS);
+		if (__builtin_mul_overflow(count, (size_t)n, &count) || count > SERIES_MAX_NUMBERS)
+			return scan_fail(s, ERR_INVALID, "more than %d numbers", SERIES_MAX_NUMBERS);
 	}
 	if (s->rc)
 		return false;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/series_body.h"
 #include "model/base/arena.h"
 #include "model/base/strbuf.h"
 #include "model/forecaster.h"
@@ -20,20 +21,11 @@
 #define FORECAST_MAX_INPUTS  256      /* series of one /v1/forecast body */
 #define FORECAST_MAX_LEVELS  33
 #define FORECAST_MAX_ROWS    4096     /* sequences of one tensor body */
-#define FORECAST_MAX_NUMBERS 4000000  /* B x T x F */
-
-struct forecast_column { const char *name; const double *value; size_t n; };  /* null is NaN */
-
-struct forecast_input {
-	const char *dataset;               /* NULL: columns are given */
-	struct forecast_column *column; int columns;
-	bool has_start; int64_t start;     /* date of the first value */
-};
 
 struct forecast_body {
 	const char *model;                 /* never NULL */
 	int version;                       /* 0: latest */
-	struct forecast_input *input; int inputs;
+	struct series_input *input; int inputs;
 	double level[FORECAST_MAX_LEVELS]; int levels;   /* rising, distinct; "quantile_levels" absent: 0 */
 	bool return_attention;
 	int prediction_length;             /* 0: the model's horizon */

@@ -200,42 +200,78 @@ void predict_status_render(const int *versions, int n, struct strbuf *out)
 	strbuf_adds(out, "]}");
 }
 
-/* TensorFlow's tensor info: sizes are strings, -1 is any. */
-static void write_tensor_info(struct strbuf *out, const char *name, int steps, int columns)
+/* A tensor as the dialects describe it: -1 is any size. */
+struct tensor_kind {
+	const char *name;
+	bool text;             /* of strings, not of numbers */
+	int dims, dim[3];
+};
+
+static void tensors_of(const struct trained *t, struct tensor_kind *in, struct tensor_kind *out)
 {
-	strbuf_addf(out,
-		"{\"%s\":{\"dtype\":\"DT_DOUBLE\",\"tensor_shape\":{\"dim\":[{\"size\":\"-1\",\"name\":\"\"},"
-		"{\"size\":\"%d\",\"name\":\"\"},{\"size\":\"%d\",\"name\":\"\"}],\"unknown_rank\":false},"
-		"\"name\":\"%s\"}}",
-		name, steps, columns, name);
+	if (t->text) {
+		*in = (struct tensor_kind){ "input", true, 1, { -1 } };
+		*out = (struct tensor_kind){ "output", true, 1, { -1 } };
+		return;
+	}
+	const struct pipeline *p = &t->forecaster->pipeline;
+	*in = (struct tensor_kind){ "input", false, 3, { -1, -1, p->columns } };
+	*out = (struct tensor_kind){ "output", false, 3, { -1, net_steps(&t->forecaster->net, p->window), p->targets } };
 }
 
-void predict_metadata_render(const char *model, int version, const struct pipeline *p, struct strbuf *out)
+/* TensorFlow's tensor info: sizes are strings. */
+static void write_tensor_info(struct strbuf *out, const struct tensor_kind *k)
 {
+	strbuf_addf(out, "{\"%s\":{\"dtype\":\"%s\",\"tensor_shape\":{\"dim\":[", k->name, k->text ? "DT_STRING" : "DT_DOUBLE");
+	for (int i = 0; i < k->dims; i++) {
+		json_comma(out, i);
+		strbuf_addf(out, "{\"size\":\"%d\",\"name\":\"\"}", k->dim[i]);
+	}
+	strbuf_addf(out, "],\"unknown_rank\":false},\"name\":\"%s\"}}", k->name);
+}
+
+void predict_metadata_render(const char *model, int version, const struct trained *t, struct strbuf *out)
+{
+	struct tensor_kind input, output;
+	tensors_of(t, &input, &output);
 	strbuf_adds(out, "{\"model_spec\":{\"name\":");
 	json_write_string(out, model);
 	strbuf_addf(out,
 		",\"signature_name\":\"\",\"version\":\"%d\"},\"metadata\":{\"signature_def\":{\"signature_def\":"
 		"{\"serving_default\":{\"inputs\":",
 		version);
-	write_tensor_info(out, "input", -1, p->columns);
+	write_tensor_info(out, &input);
 	strbuf_adds(out, ",\"outputs\":");
-	write_tensor_info(out, "output", p->horizon, p->targets);
+	write_tensor_info(out, &output);
 	strbuf_adds(out, ",\"method_name\":\"tensorflow/serving/predict\"}}}}}");
 }
 
-void infer_metadata_render(const char *model, const int *versions, int n, const struct pipeline *p, struct strbuf *out)
+static void write_v2_tensor(struct strbuf *out, const char *member, const struct tensor_kind *k)
 {
+	strbuf_addf(out, ",\"%s\":[{\"name\":\"%s\",\"datatype\":\"%s\",\"shape\":[", member, k->name, k->text ? "BYTES" : "FP64");
+	for (int i = 0; i < k->dims; i++) {
+		json_comma(out, i);
+		strbuf_addf(out, "%d", k->dim[i]);
+	}
+	strbuf_adds(out, "]}]");
+}
+
+void infer_metadata_render(const char *model, const int *versions, int n, const struct trained *t, struct strbuf *out)
+{
+	struct tensor_kind input, output;
+	tensors_of(t, &input, &output);
 	strbuf_adds(out, "{\"name\":");
 	json_write_string(out, model);
 	write_versions(out, versions, n, "\"");
-	strbuf_addf(out,
-		",\"platform\":\"gatecast\","
-		"\"inputs\":[{\"name\":\"input\",\"datatype\":\"FP64\",\"shape\":[-1,-1,%d]}],"
-		"\"outputs\":[{\"name\":\"output\",\"datatype\":\"FP64\",\"shape\":[-1,%d,%d]}],"
-		"\"parameters\":{\"context\":%d",
-		p->columns, p->horizon, p->targets, pipeline_context(p));
-	write_names(out, p);
+	strbuf_adds(out, ",\"platform\":\"gatecast\"");
+	write_v2_tensor(out, "inputs", &input);
+	write_v2_tensor(out, "outputs", &output);
+	if (t->text) {
+		strbuf_addf(out, ",\"parameters\":{\"task\":\"%s\",\"window\":%d}}", text_task_names[t->text->task], t->text->max_steps);
+		return;
+	}
+	strbuf_addf(out, ",\"parameters\":{\"context\":%d", pipeline_context(&t->forecaster->pipeline));
+	write_names(out, &t->forecaster->pipeline);
 	strbuf_adds(out, "}}");
 }
 

@@ -25,10 +25,11 @@ struct label_view { const char *label; int version; };
 void model_render(const char *name, int latest, const int *versions, int n, const struct label_view *labels, int n_labels,
                   int64_t created_at_us, struct strbuf *out);
 
-/** Metadata of the two dialects. TF: {model_spec, metadata:{signature_def…}}; v2: {name, versions, platform, inputs, outputs}. */
+/** Metadata of the two dialects. TF: {model_spec, metadata:{signature_def…}}; v2: {name, versions, platform, inputs, outputs}.
+ *  A model of texts takes and gives strings; it answers on routes of its own. */
 void predict_status_render(const int *versions, int n, struct strbuf *out);       /* {"model_version_status":[…]} */
-void predict_metadata_render(const char *model, int version, const struct pipeline *p, struct strbuf *out);
-void infer_metadata_render(const char *model, const int *versions, int n, const struct pipeline *p, struct strbuf *out);
+void predict_metadata_render(const char *model, int version, const struct trained *t, struct strbuf *out);
+void infer_metadata_render(const char *model, const int *versions, int n, const struct trained *t, struct strbuf *out);
 void infer_server_render(const char *version, struct strbuf *out);                 /* GET /v2 */
 
 #endif

@@ -458,6 +458,26 @@ bool scan_integer(struct scan *s, int64_t lo, int64_t hi, int64_t *out)
 	return true;
 }
 
+bool scan_int(struct scan *s, int lo, int hi, int *out)
+{
+	int64_t n;
+	if (!scan_integer(s, lo, hi, &n))
+		return false;
+	*out = (int)n;
+	return true;
+}
+
+bool scan_real(struct scan *s, double lo, double hi, double *out)
+{
+	double v;
+	if (!scan_number(s, &v))
+		return false;
+	if (v < lo || v > hi)
+		return scan_fail(s, ERR_INVALID, "expected a number from %g to %g", lo, hi);
+	*out = v;
+	return true;
+}
+
 /* A number, or null as NaN; the byte behind it, or NULL. */
 static inline const char *number_or_null(const char *p, const char *end, double *out)
 {

@@ -71,6 +71,9 @@ bool scan_bool(struct scan *s, bool *out);
 bool scan_number(struct scan *s, double *out);
 /** A whole number in lo … hi; |lo|, |hi| <= 2^53. */
 bool scan_integer(struct scan *s, int64_t lo, int64_t hi, int64_t *out);
+bool scan_int(struct scan *s, int lo, int hi, int *out);
+/** A number in lo … hi. */
+bool scan_real(struct scan *s, double lo, double hi, double *out);
 /** Enter an array and read it to its end: numbers, null is NaN. At most max; *n is how many. */
 bool scan_numbers(struct scan *s, double *out, size_t max, size_t *n);
 /** Any value, checked and passed over. */

@@ -14,12 +14,57 @@ struct batcher {
 	pthread_cond_t wake;
 	struct model *ready, **ready_tail;   /* models with waiting sequences, whose turn it is first */
 	long waiting, capacity;              /* sequences */
-	uint64_t backlog_ns;                 /* predicted cost of what waits */
+	uint64_t backlog_ns;                 /* sum of what waits, predicted_ns */
 	int threads;
 	bool stopping;
 	pthread_t *thread;
 	int started;
 };
+
+/* ---- cost ---------------------------------------------------------------- */
+
+/* Tokens that a job has read and written so far. */
+static uint64_t text_done(const struct text_model *m, const struct text_job *j)
+{
+	int read = m->task == TEXT_GENERATE || j->tokens_in < m->max_steps ? j->tokens_in : m->max_steps;
+	uint64_t written = (uint64_t)j->tokens_out;
+	return (uint64_t)read + (m->task == TEXT_TRANSLATE ? written * (uint64_t)j->beam_width : written);
+}
+
+/* Tokens that it may read and write in all. A token is a byte or more. */
+static uint64_t text_most(const struct text_model *m, const struct text_job *j)
+{
+	size_t window = (size_t)m->max_steps;
+	switch (m->task) {
+	case TEXT_GENERATE: return j->len + (uint64_t)j->max_tokens;
+	case TEXT_CLASSIFY: return j->len < window ? j->len : window;
+	case TEXT_TRANSLATE: return (j->len < window ? j->len : window) + (uint64_t)j->beam_width * (uint64_t)j->max_answer;
+	}
+	return 0;
+}
+
+/* Units of work that an item has behind it; of a forecast all or nothing. */
+static uint64_t units_done(const struct batch_item *item)
+{
+	const struct text_model *text = item->batch->model->trained.text;
+	return text ? text_done(text, &item->text) : 0;
+}
+
+/* And at most before it. */
+static uint64_t units_left(const struct batch_item *item)
+{
+	const struct text_model *text = item->batch->model->trained.text;
+	if (!text)
+		return 1;
+	uint64_t most = text_most(text, &item->text), done = text_done(text, &item->text);
+	return most > done ? most - done : 1;
+}
+
+static void learn_cost(struct model *m, int64_t ns, uint64_t units)
+{
+	uint64_t each = (uint64_t)ns / (units ? units : 1), old = m->cost_ns;
+	m->cost_ns = old ? (7 * old + each) / 8 : each;
+}
 
 /* ---- queue (under the lock) --------------------------------------------- */
 
@@ -43,42 +88,73 @@ static struct model *take_ready(struct batcher *b)
 	return m;
 }
 
+static void count_waiting(struct batcher *b, long change)
+{
+	b->waiting += change;
+	metrics.queue_depth = (uint64_t)b->waiting;
+}
+
+/* To the end of its model's line. */
+static void enqueue(struct batcher *b, struct batch_item *item)
+{
+	struct model *m = item->batch->model;
+	item->next = NULL;
+	item->predicted_ns = m->cost_ns * units_left(item);
+	b->backlog_ns += item->predicted_ns;
+	*m->queue.tail = item;
+	m->queue.tail = &item->next;
+	count_waiting(b, 1);
+	make_ready(b, m);
+}
+
+static struct batch_item *dequeue(struct batcher *b, struct model *m)
+{
+	struct batch_item *item = m->queue.head;
+	m->queue.head = item->next;
+	if (!m->queue.head)
+		m->queue.tail = &m->queue.head;
+	b->backlog_ns -= item->predicted_ns;
+	count_waiting(b, -1);
+	return item;
+}
+
 /* Up to BATCH_ROWS waiting sequences of the model whose turn it is; the rest goes to the end of the line. */
 static int take_batch(struct batcher *b, struct batch_item *out[BATCH_ROWS])
 {
 	struct model *m = take_ready(b);
-	uint64_t cost = m->cost_ns;
 	int64_t now = monotonic_ns();
 	int n = 0;
 	while (m->queue.head && n < BATCH_ROWS) {
-		out[n] = m->queue.head;
+		out[n] = dequeue(b, m);
 		if (!out[n]->batch->started_ns)
 			out[n]->batch->started_ns = now;
-		m->queue.head = out[n++]->next;
+		n++;
 	}
-	if (!m->queue.head)
-		m->queue.tail = &m->queue.head;
 	make_ready(b, m);
-	b->waiting -= n;
-	metrics.queue_depth = (uint64_t)b->waiting;
-	uint64_t taken = cost * (uint64_t)n;   /* the average moved since they were added: never below zero */
-	b->backlog_ns = b->waiting && b->backlog_ns > taken ? b->backlog_ns - taken : 0;
 	return n;
+}
+
+static uint64_t predicted_cost(const struct batch *batch)
+{
+	uint64_t units = 0;
+	for (int i = 0; i < batch->n; i++)
+		units += units_left(&batch->item[i]);
+	return batch->model->cost_ns * (units + units / (uint64_t)batch->n * (uint64_t)batch->later);
 }
 
 enum err batcher_submit(struct batcher *b, struct batch *batch, int *retry_after_s, struct error *e)
 {
-	struct model *m = batch->model;
 	int64_t now = monotonic_ns();
 	enum err rc = ERR_OK;
 	batch->queued_ns = now;
 	batch->started_ns = 0;
 	batch->left = batch->n;
 	batch->failed = ERR_OK;
+	for (int i = 0; i < batch->n; i++)
+		batch->item[i].batch = batch;
 
 	pthread_mutex_lock(&b->lock);
-	uint64_t own = m->cost_ns * (uint64_t)batch->n;
-	double wait = (double)(b->backlog_ns + own) / b->threads;
+	double wait = (double)(b->backlog_ns + predicted_cost(batch)) / b->threads;
 	if (b->stopping)
 		rc = fail(e, ERR_STOPPING, "", "the service is shutting down");
 	else if (b->waiting + batch->n > b->capacity)
@@ -89,17 +165,8 @@ enum err batcher_submit(struct batcher *b, struct batch *batch, int *retry_after
 	if (rc) {
 		*retry_after_s = 1 + (int)(wait / 1e9);
 	} else {
-		for (int i = 0; i < batch->n; i++) {
-			struct batch_item *item = &batch->item[i];
-			item->batch = batch;
-			item->next = NULL;
-			*m->queue.tail = item;
-			m->queue.tail = &item->next;
-		}
-		b->waiting += batch->n;
-		b->backlog_ns += own;
-		metrics.queue_depth = (uint64_t)b->waiting;
-		make_ready(b, m);
+		for (int i = 0; i < batch->n; i++)
+			enqueue(b, &batch->item[i]);
 		pthread_cond_signal(&b->wake);
 		if (batch->n > BATCH_ROWS)
 			pthread_cond_broadcast(&b->wake);
@@ -146,41 +213,99 @@ static int drop_expired(struct batch_item **item, int n)
 	return kept;
 }
 
-static void compute(struct batch_item **item, int n, struct forecast_ws *ws)
+/* A thread's workspaces: which is used, the model says. */
+struct workspace {
+	struct forecast_ws *series;
+	struct text_ws *text;
+};
+
+static enum err run_series(struct model *m, struct forecast_ws *ws, struct batch_item **item, int n, bool *over,
+                           struct error *e)
 {
-	struct model *m = item[0]->batch->model;
 	struct forecast *jobs[BATCH_ROWS];
-	struct error e;
-	if (forecast_ws_reserve(ws, m->forecaster, &e)) {
-		log_failure("compute_failed", &e);
-		for (int i = 0; i < n; i++) {
-			item[i]->batch->failed = ERR_NOMEM;
-			finish_item(item[i]);
-		}
-		return;
-	}
-	model_ref(m);   /* done() of the last request may drop the others */
-	for (int i = 0; i < n; i++)
+	const struct forecaster *f = m->trained.forecaster;
+	enum err rc = forecast_ws_reserve(ws, f, e);
+	if (rc)
+		return rc;
+	for (int i = 0; i < n; i++) {
 		jobs[i] = &item[i]->forecast;
+		over[i] = true;
+	}
 	int64_t start = monotonic_ns();
-	forecaster_run(m->forecaster, ws, jobs, n);
-	uint64_t each = (uint64_t)(monotonic_ns() - start) / (uint64_t)n;
-	uint64_t old = m->cost_ns;
-	m->cost_ns = old ? (7 * old + each) / 8 : each;
-	histogram_add(&m->metrics.batch_size, metric_rows, n);
+	forecaster_run(f, ws, jobs, n);
+	learn_cost(m, monotonic_ns() - start, (uint64_t)n);
 	m->metrics.sequences += (uint64_t)n;
-	m->metrics.decoder_steps += (uint64_t)n * (uint64_t)m->forecaster->net.horizon;
-	for (int i = 0; i < n; i++)
-		finish_item(item[i]);
+	m->metrics.decoder_steps += (uint64_t)n * (uint64_t)f->net.horizon;
+	return ERR_OK;
+}
+
+static enum err run_texts(struct model *m, struct text_ws *ws, struct batch_item **item, int n, bool *over,
+                          struct error *e)
+{
+	struct text_job *jobs[BATCH_ROWS];
+	uint64_t before = 0, after = 0, written = 0;
+	enum err rc = text_ws_reserve(ws, m->trained.text, e);
+	if (rc)
+		return rc;
+	for (int i = 0; i < n; i++) {
+		jobs[i] = &item[i]->text;
+		before += units_done(item[i]);
+		written -= (uint64_t)jobs[i]->tokens_out;
+	}
+	int64_t start = monotonic_ns();
+	rc = text_model_run(m->trained.text, ws, jobs, n, over, e);
+	if (rc)
+		return rc;
+	for (int i = 0; i < n; i++) {
+		after += units_done(item[i]);
+		written += (uint64_t)jobs[i]->tokens_out;
+		m->metrics.sequences += over[i];
+	}
+	learn_cost(m, monotonic_ns() - start, after - before);
+	m->metrics.decoder_steps += written;
+	return ERR_OK;
+}
+
+static void go_on_later(struct batcher *b, struct batch_item *item)
+{
+	pthread_mutex_lock(&b->lock);
+	enqueue(b, item);
+	pthread_cond_signal(&b->wake);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static void compute(struct batcher *b, struct batch_item **item, int n, struct workspace *ws)
+{
+	struct model *m = model_ref(item[0]->batch->model);   /* done() of the last request may drop the others */
+	bool over[BATCH_ROWS];
+	struct error e;
+	histogram_add(&m->metrics.batch_size, metric_rows, n);
+	enum err rc = m->trained.text ? run_texts(m, ws->text, item, n, over, &e) : run_series(m, ws->series, item, n, over, &e);
+	if (rc)
+		log_failure("compute_failed", &e);
+	for (int i = 0; i < n; i++) {
+		if (rc)
+			item[i]->batch->failed = (int)rc;
+		if (rc || over[i])
+			finish_item(item[i]);
+		else
+			go_on_later(b, item[i]);
+	}
 	model_unref(m);
+}
+
+static void workspace_fini(struct workspace *ws)
+{
+	forecast_ws_free(ws->series);
+	text_ws_free(ws->text);
 }
 
 static void *thread_main(void *arg)
 {
 	struct batcher *b = arg;
-	struct forecast_ws *ws = NULL;
+	struct workspace ws = { 0 };
 	struct error e;
-	if (forecast_ws_new(BATCH_ROWS, &ws, &e)) {
+	if (forecast_ws_new(BATCH_ROWS, &ws.series, &e) || text_ws_new(BATCH_ROWS, &ws.text, &e)) {
 		log_failure("compute_thread_failed", &e);
 		_exit(1);   /* at start: nothing was acknowledged yet */
 	}
@@ -195,9 +320,9 @@ static void *thread_main(void *arg)
 			break;
 		n = drop_expired(item, n);
 		if (n)
-			compute(item, n, ws);
+			compute(b, item, n, &ws);
 	}
-	forecast_ws_free(ws);
+	workspace_fini(&ws);
 	return NULL;
 }
 

@@ -1,13 +1,16 @@
 /* batcher.h - sequences of many requests share the compute threads.
  *
  *   batcher_submit ─► the model's queue ─► ready list (a turn a model) ─► compute thread: up to BATCH_ROWS of one model
- *                                                                         forecaster_run ─► done() of each whole request
+ *                          ▲                                              forecaster_run, text_model_run
+ *                          └── a text that is not at its end ◄────────────┴──► done() of each whole request
  *
  * Work-conserving: a free thread takes all that waits at once, so a batch forms only because the threads were busy;
- * there is no delay to tune. Lengths may differ; nothing is padded. An answer has the same bits in any company.
+ * there is no delay to tune. Lengths may differ; nothing is padded. An answer has the same bits in any company. A text
+ * is written a few tokens a turn, so that a long one holds up nobody.
  *
  * Admission by predicted cost: a request is taken if the backlog and its own cost fit into 0.8 of its deadline, else it is
- * refused at once. What expired, or whose client left, is dropped before it costs anything. */
+ * refused at once. What expired, or whose client left, is dropped before its turn costs anything. Cost is counted in units
+ * that a model's time is proportional to: a series for a forecaster, a token read or written for a model of texts. */
 #ifndef GATECAST_SERVER_BATCHER_H
 #define GATECAST_SERVER_BATCHER_H
 
@@ -20,7 +23,11 @@
 struct batch_item {
 	struct batch_item *next;
 	struct batch *batch;
-	struct forecast forecast;
+	uint64_t predicted_ns;              /* its share of the backlog while it waits */
+	union {                             /* as the batch's model is */
+		struct forecast forecast;
+		struct text_job text;
+	};
 };
 
 /* The sequences of one request. The caller owns it until done(). */
@@ -28,6 +35,7 @@ struct batch {
 	struct model *model;                /* the caller's reference */
 	struct batch_item *item;
 	int n;
+	long later;                         /* further items like these that the caller will submit: counted at admission */
 	int64_t deadline_ns;                /* CLOCK_MONOTONIC */
 	bool (*abandoned)(const struct batch *b);
 	/** On a compute thread, once all items ended. */

@@ -27,7 +27,7 @@ static enum err load_model(const struct options *o, struct answer *a, struct err
 	if (!rc)
 		rc = model_get(s, o->argument[0], (int)o->version, NULL, true, &a->version, e);
 	if (!rc)
-		rc = model_build(&a->version, NULL, &a->forecaster, NULL, e);
+		rc = model_build_forecaster(&a->version, NULL, &a->forecaster, e);
 	store_close(s);
 	return rc;
 }

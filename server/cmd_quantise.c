@@ -34,7 +34,7 @@ static enum err build_sides(const struct options *o, struct comparison *c, struc
 	if (!rc)
 		rc = model_get(s, o->argument[0], (int)o->version, NULL, true, &c->version, e);
 	for (int i = 0; i < SIDES && !rc; i++)
-		rc = model_build(&c->version, &(struct infer_options){ .int8 = i == INT8 }, &c->side[i], NULL, e);
+		rc = model_build_forecaster(&c->version, &(struct infer_options){ .int8 = i == INT8 }, &c->side[i], e);
 	store_close(s);
 	return rc;
 }

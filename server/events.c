@@ -99,13 +99,8 @@ void events_free(struct events *v)
 	free(v);
 }
 
-enum err events_follow(struct events *v, const char *job, int64_t last_id, bool ended, struct stream *s, struct error *e)
+static enum err add_follower(struct events *v, const char *job, int64_t last_id, struct stream *s, struct error *e)
 {
-	if (ended) {
-		stream_close(s);
-		stream_unref(s);
-		return ERR_OK;
-	}
 	struct follower *f = calloc(1, sizeof *f);
 	if (!f)
 		return fail_nomem(e);
@@ -117,6 +112,24 @@ enum err events_follow(struct events *v, const char *job, int64_t last_id, bool 
 	v->followers = f;
 	pthread_mutex_unlock(&v->lock);
 	return ERR_OK;
+}
+
+enum err events_follow(struct events *v, const char *job, int64_t last_id, bool ended, struct stream *s, struct error *e)
+{
+	if (ended) {
+		stream_close(s);
+		stream_unref(s);
+		return ERR_OK;
+	}
+	return add_follower(v, job, last_id, s, e);
+}
+
+enum err events_keep_awake(struct events *v, struct stream *s, struct error *e)
+{
+	enum err rc = add_follower(v, "", 0, stream_ref(s), e);   /* no job has that name */
+	if (rc)
+		stream_unref(s);
+	return rc;
 }
 
 void events_publish(struct events *v, const struct event_view *event, bool ended)

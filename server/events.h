@@ -17,6 +17,8 @@ enum err events_new(struct events **out, struct error *e);
 void events_free(struct events *v);
 /** Watch a job from the event after last_id. Takes one reference of the stream. ended: the past is all there is. */
 enum err events_follow(struct events *v, const char *job, int64_t last_id, bool ended, struct stream *s, struct error *e);
+/** Ping a stream of another kind too, until its producer closes it. */
+enum err events_keep_awake(struct events *v, struct stream *s, struct error *e);
 /** Tell the followers of v->job. ended: no more will come. */
 void events_publish(struct events *v, const struct event_view *event, bool ended);
 /** End every stream: the service stops. */

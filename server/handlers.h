@@ -63,4 +63,12 @@ HANDLER(post_predict_label);
 HANDLER(post_infer);
 HANDLER(post_infer_version);
 
+/* routes_text.c */
+HANDLER(post_generate);
+HANDLER(post_classify);
+HANDLER(post_translate);
+
+/* routes_anomaly.c */
+HANDLER(post_anomalies);
+
 #endif

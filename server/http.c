@@ -54,7 +54,7 @@ struct exchange {
 	struct error error;
 	char allow[64];                      /* for 405 */
 	bool close;                          /* the connection ends after the reply */
-	bool streaming;
+	bool streaming;                      /* without an end of its own: not in flight */
 	_Atomic bool abandoned;
 	size_t received;
 };
@@ -292,8 +292,9 @@ static struct MHD_Response *make_response(struct exchange *x)
 {
 	struct reply *r = &x->request.reply;
 	if (r->stream) {
-		x->streaming = true;
-		x->listener->http->in_flight--;
+		x->streaming = !r->awaited;
+		if (x->streaming)
+			x->listener->http->in_flight--;
 		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, pull_stream, x, NULL);
 	}
 	size_t len;

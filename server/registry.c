@@ -9,6 +9,7 @@
 
 #include <uthash.h>
 
+#include "api/document.h"
 #include "server/log.h"
 #include "server/monotonic.h"
 
@@ -30,36 +31,96 @@ struct registry {
 
 /* ---- one model ---------------------------------------------------------- */
 
-enum err model_build(const struct model_version *v, const struct infer_options *o, struct forecaster **out,
-                     char preset[32], struct error *e)
+/* The calibration of a forecaster, or NULL where it has none. */
+static enum err read_calibration(const struct model_version *v, const struct document *d, struct conformal **out,
+                                 struct error *e)
 {
-	struct document d;
-	struct tensor_table tensors;
+	struct conformal *c = NULL;
+	enum err rc = ERR_OK;
+	if (d->calibration)
+		rc = conformal_new(d->net.levels, d->net.targets, document_steps(d), d->calibration, &c, e);
+	if (rc)
+		return rc;
+	if (v->n_calibration != (c ? conformal_count(c) : 0)) {
+		conformal_free(c);
+		return fail(e, ERR_STORAGE, v->name, "version %d: the calibration does not fit its document", v->version);
+	}
+	if (c)
+		memcpy(c->score, v->calibration, v->n_calibration * sizeof *v->calibration);
+	*out = c;
+	return ERR_OK;
+}
+
+static enum err build_forecaster(const struct model_version *v, const struct document *d, const struct infer_options *o,
+                                 struct trained *out, struct error *e)
+{
 	struct conformal *calibration = NULL;
+	enum err rc = read_calibration(v, d, &calibration, e);
+	if (rc)
+		return rc;
+	return forecaster_new(&d->pipeline, &d->net, d->level, d->frequency, v->weights, o, calibration, &out->forecaster,
+	                      e);
+}
+
+static enum err build_text(const struct model_version *v, struct document *d, const struct infer_options *o,
+                           struct trained *out, struct error *e)
+{
+	struct vocabulary *source = d->source, *target = d->target;
+	d->source = d->target = NULL;   /* text_model_new takes them */
+	return text_model_new(&d->net, v->weights, o, source, target, d->max_steps, &out->text, e);
+}
+
+enum err model_build(const struct model_version *v, const struct infer_options *o, struct trained *out, char preset[32],
+                     struct error *e)
+{
+	struct document d = { 0 };
+	struct tensor_table tensors;
 	enum err rc = document_parse(v->document, strlen(v->document), &d, e);
 	if (rc)
 		return rc;
-	if (document_is_text(&d)) {
-		document_fini(&d);
-		return fail(e, ERR_UNSUPPORTED, v->name, "version %d is a model of texts", v->version);
-	}
 	net_tensors(&d.net, &tensors);
 	if (tensors.count != v->n_weights)
-		return fail(e, ERR_STORAGE, v->name, "version %d holds %zu weights, its document says %zu", v->version,
-		            v->n_weights, tensors.count);
-	if (d.calibration) {
-		rc = conformal_new(d.net.levels, d.net.targets, document_steps(&d), d.calibration, &calibration, e);
-		if (rc)
-			return rc;
-		if (conformal_count(calibration) != v->n_calibration) {
-			conformal_free(calibration);
-			return fail(e, ERR_STORAGE, v->name, "version %d: the calibration does not fit its document", v->version);
-		}
-		memcpy(calibration->score, v->calibration, v->n_calibration * sizeof *v->calibration);
-	}
+		rc = fail(e, ERR_STORAGE, v->name, "version %d holds %zu weights, its document says %zu", v->version,
+		          v->n_weights, tensors.count);
+	else if (document_is_text(&d))
+		rc = build_text(v, &d, o, out, e);
+	else
+		rc = build_forecaster(v, &d, o, out, e);
 	if (preset)
 		memcpy(preset, d.preset, sizeof d.preset);
-	return forecaster_new(&d.pipeline, &d.net, d.level, d.frequency, v->weights, o, calibration, out, e);
+	document_fini(&d);
+	return rc;
+}
+
+static enum model_use use_of(const struct trained *t)
+{
+	if (!t->text)
+		return t->forecaster->net.decoder == DECODER_RECONSTRUCT ? USE_RECONSTRUCT : USE_FORECAST;
+	switch (t->text->task) {
+	case TEXT_GENERATE: return USE_GENERATE;
+	case TEXT_CLASSIFY: return USE_CLASSIFY;
+	case TEXT_TRANSLATE: break;
+	}
+	return USE_TRANSLATE;
+}
+
+enum model_use model_use(const struct model *m)
+{
+	return use_of(&m->trained);
+}
+
+enum err model_build_forecaster(const struct model_version *v, const struct infer_options *o, struct forecaster **out,
+                                struct error *e)
+{
+	struct trained t = { 0 };
+	enum err rc = model_build(v, o, &t, NULL, e);
+	if (!rc && use_of(&t) != USE_FORECAST)
+		rc = fail(e, ERR_INVALID, v->name, "version %d does not forecast series; `gatecast serve` has a route for it", v->version);
+	if (rc)
+		trained_fini(&t);
+	else
+		*out = t.forecaster;
+	return rc;
 }
 
 struct model *model_ref(struct model *m)
@@ -72,7 +133,7 @@ void model_unref(struct model *m)
 {
 	if (!m || --m->refs)
 		return;
-	forecaster_free(m->forecaster);
+	trained_fini(&m->trained);
 	free(m);
 }
 
@@ -86,7 +147,7 @@ static enum err model_from_store(struct store *s, const struct infer_options *o,
 	int64_t start = monotonic_ns();
 	enum err rc = model_get(s, name, version, NULL, true, &v, e);
 	if (!rc) {
-		rc = model_build(&v, o, &m->forecaster, m->preset, e);
+		rc = model_build(&v, o, &m->trained, m->preset, e);
 		metrics.model_loads[rc ? 1 : 0]++;
 	}
 	if (rc) {
@@ -98,7 +159,7 @@ static enum err model_from_store(struct store *s, const struct infer_options *o,
 	memcpy(m->sha256, v.sha256, sizeof m->sha256);
 	m->version = v.version;
 	m->refs = 1;
-	m->bytes = sizeof *m + forecaster_bytes(m->forecaster);
+	m->bytes = sizeof *m + trained_bytes(&m->trained);
 	m->queue.tail = &m->queue.head;
 	skill_parse(v.evaluation, &m->skill);
 	*out = m;

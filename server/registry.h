@@ -8,24 +8,27 @@
 #include <stdatomic.h>
 
 #include "api/model_body.h"
-#include "model/forecaster.h"
+#include "model/trained.h"
 #include "server/metrics.h"
 #include "storage/model_store.h"
 
 struct batch_item;
 
+/* What a version can be asked for. */
+enum model_use { USE_FORECAST, USE_RECONSTRUCT, USE_GENERATE, USE_CLASSIFY, USE_TRANSLATE };
+
 struct model {
 	char name[STORE_NAME_MAX + 1];
 	int version;
 	_Atomic int refs;
-	struct forecaster *forecaster;
+	struct trained trained;
 	struct skill_view skill;
 	char sha256[DIGEST_HEX];
 	char preset[32];
 	size_t bytes;
 	_Atomic int64_t last_used_s;            /* since 1970 */
 	uint64_t used;                          /* the registry's count of uses at the last one, under its lock */
-	_Atomic uint64_t cost_ns;               /* moving average of compute time a sequence; 0: not known yet */
+	_Atomic uint64_t cost_ns;               /* moving average of compute time a unit (batcher.h); 0: not known yet */
 	struct model_metrics metrics;
 	struct model_queue {                    /* the batcher's, under its lock */
 		struct batch_item *head, **tail;
@@ -56,8 +59,13 @@ bool registry_has(struct registry *g, const char *name, int version);
 /** Visit every loaded version, under the registry's lock. */
 void registry_each(struct registry *g, void (*visit)(const struct model *m, void *arg), void *arg);
 
-/** A forecaster from a stored version; used by the registry and the command line. preset may be NULL. */
-enum err model_build(const struct model_version *v, const struct infer_options *o, struct forecaster **out,
-                     char preset[32], struct error *e);
+enum model_use model_use(const struct model *m);
+
+/** What a stored version holds, ready to answer; used by the registry and the command line. preset may be NULL. */
+enum err model_build(const struct model_version *v, const struct infer_options *o, struct trained *out, char preset[32],
+                     struct error *e);
+/** The same of a version that has to forecast: ERR_INVALID when it does something else. */
+enum err model_build_forecaster(const struct model_version *v, const struct infer_options *o, struct forecaster **out,
+                                struct error *e);
 
 #endif

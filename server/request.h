@@ -34,6 +34,7 @@ struct reply {
 	char timing[160];                  /* Server-Timing, "" : none */
 	int retry_after;                   /* seconds, 0: none */
 	struct stream *stream;             /* instead of body: an event stream; owned by http.c */
+	bool awaited;                      /* the stream is one answer in pieces: a stopping service waits for its end */
 };
 
 struct request {

@@ -50,6 +50,10 @@ const struct route routes[] = {
 	{ "POST", "/v1/models/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict, NULL, NULL, NULL },
 	{ "POST", "/v1/models/{}/versions/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict_version, NULL, NULL, NULL },
 	{ "POST", "/v1/models/{}/labels/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict_label, NULL, NULL, NULL },
+	{ "POST", "/v1/generate", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_generate, NULL, NULL, NULL },
+	{ "POST", "/v1/classify", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_classify, NULL, NULL, NULL },
+	{ "POST", "/v1/translate", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_translate, NULL, NULL, NULL },
+	{ "POST", "/v1/anomalies", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_anomalies, NULL, NULL, NULL },
 
 	{ "GET", "/v2", 0, LANE_INLINE, BODY_NONE, NULL, ROUTE_OPEN, get_v2_server, NULL, NULL, NULL },
 	{ "GET", "/v2/health/live", 0, LANE_INLINE, BODY_NONE, NULL, ROUTE_OPEN, get_v2_live, NULL, NULL, NULL },

@@ -129,7 +129,7 @@ HANDLER(get_predict_metadata)
 	enum err rc = registry_load(r->app->registry, s, r->param[0], 0, NULL, &m, e);
 	if (rc)
 		return rc;
-	predict_metadata_render(m->name, m->version, &m->forecaster->pipeline, &r->reply.body);
+	predict_metadata_render(m->name, m->version, &m->trained, &r->reply.body);
 	model_unref(m);
 	return ERR_OK;
 }
@@ -151,7 +151,7 @@ HANDLER(get_v2_model)
 	if (!rc)
 		rc = version_numbers(s, r->param[0], &versions, &n, e);
 	if (!rc)
-		infer_metadata_render(m->name, versions, n, &m->forecaster->pipeline, &r->reply.body);
+		infer_metadata_render(m->name, versions, n, &m->trained, &r->reply.body);
 	free(versions);
 	model_unref(m);
 	return rc;

@@ -65,9 +65,9 @@ static enum err check_loads(const struct imported *m, struct error *e)
 		.document = m->document, .weights = m->weights, .n_weights = m->n_weights,
 		.calibration = m->calibration, .n_calibration = m->n_calibration,
 	};
-	struct forecaster *f = NULL;
-	enum err rc = model_build(&v, NULL, &f, NULL, e);
-	forecaster_free(f);
+	struct trained t = { 0 };
+	enum err rc = model_build(&v, NULL, &t, NULL, e);
+	trained_fini(&t);
 	return rc;
 }
 

@@ -18,7 +18,7 @@ static void check(const struct forecast_body *b)
 		if (!(b->level[i] > b->level[i - 1]))
 			abort();
 	for (int i = 0; i < b->inputs; i++) {
-		const struct forecast_input *in = &b->input[i];
+		const struct series_input *in = &b->input[i];
 		if ((in->columns > 0) == (in->dataset != NULL))
 			abort();
 		for (int c = 0; c < in->columns; c++)

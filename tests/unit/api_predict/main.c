@@ -8,6 +8,8 @@ int main(void)
 	SRunner *r = srunner_create(scan_suite());
 	srunner_add_suite(r, forecast_suite());
 	srunner_add_suite(r, predict_suite());
+	srunner_add_suite(r, text_suite());
+	srunner_add_suite(r, anomaly_suite());
 	srunner_add_suite(r, job_suite());
 	srunner_add_suite(r, model_suite());
 	srunner_add_suite(r, weights_suite());

@@ -7,6 +7,8 @@
 Suite *scan_suite(void);
 Suite *forecast_suite(void);
 Suite *predict_suite(void);
+Suite *text_suite(void);
+Suite *anomaly_suite(void);
 Suite *job_suite(void);
 Suite *model_suite(void);
 Suite *weights_suite(void);

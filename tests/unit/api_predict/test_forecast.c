@@ -184,7 +184,7 @@ START_TEST(test_values)
 	ck_assert_str_eq(b.model, "aapl");
 	ck_assert_int_eq(b.version, 3);
 	ck_assert_int_eq(b.inputs, 2);
-	const struct forecast_input *in = &b.input[0];
+	const struct series_input *in = &b.input[0];
 	ck_assert_ptr_null(in->dataset);
 	ck_assert_int_eq(in->columns, 2);
 	ck_assert_str_eq(in->column[0].name, "Close");

@@ -365,14 +365,16 @@ START_TEST(test_registry)
 	ck_assert_str_eq(out.s, "{\"model_version_status\":[{\"version\":\"1\",\"state\":\"AVAILABLE\",\"status\":{\"error_code\":\"OK\","
 		"\"error_message\":\"\"}}]}");
 	strbuf_reset(&out);
-	predict_metadata_render("m", 2, &d.pipeline, &out);
+	struct forecaster forecaster = { .pipeline = d.pipeline, .net = d.net };
+	const struct trained trained = { .forecaster = &forecaster };
+	predict_metadata_render("m", 2, &trained, &out);
 	json_t *t = read_back(&out);
 	json_t *signature = json_object_get(json_object_get(json_object_get(json_object_get(t, "metadata"), "signature_def"),
 		"signature_def"), "serving_default");
 	ck_assert(json_is_object(json_object_get(signature, "inputs")) && json_is_object(json_object_get(signature, "outputs")));
 	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(t, "model_spec"), "version")), "2");
 	json_decref(t);
-	infer_metadata_render("m", versions, 2, &d.pipeline, &out);
+	infer_metadata_render("m", versions, 2, &trained, &out);
 	t = read_back(&out);
 	ck_assert_str_eq(json_string_value(json_array_get(json_object_get(t, "versions"), 1)), "2");
 	json_t *shape = json_object_get(json_array_get(json_object_get(t, "outputs"), 0), "shape");

@@ -258,7 +258,7 @@ END_TEST
 
 START_TEST(test_number_limit)
 {
-	size_t len = 0, n = FORECAST_MAX_NUMBERS + 1;
+	size_t len = 0, n = SERIES_MAX_NUMBERS + 1;
 	char *body = malloc(2 * n + 64);
 	ck_assert_ptr_nonnull(body);
 	len += (size_t)sprintf(body, "{\"instances\":[[1");
@@ -273,7 +273,7 @@ START_TEST(test_number_limit)
 	arena_init(&a, 256 << 20);
 	ck_assert_int_eq(predict_body_parse(body, len, &a, &b, &e), ERR_INVALID);
 	ck_assert_ptr_nonnull(strstr(e.what, "4000000"));
-	ck_assert(a.used <= 8 * (size_t)FORECAST_MAX_NUMBERS + 64);
+	ck_assert(a.used <= 8 * (size_t)SERIES_MAX_NUMBERS + 64);
 	arena_fini(&a);
 	free(body);
 }

@@ -82,12 +82,80 @@ int fixture_publish(struct store *s, const char *name, int hidden, uint64_t seed
 	float *weights = random_weights(tensors.count, seed);
 	ck_ok(forecaster_new(&pipeline, &net, NULL, (struct frequency){ 0 }, weights, NULL, NULL, &forecaster, NULL));
 	strbuf_init(&document, 1 << 20);
-	document_render(forecaster, &recipe, &document);
+	document_render(&(struct trained){ .forecaster = forecaster }, &recipe, &document);
 	ck_assert(strbuf_ok(&document));
 	const struct model_blobs blobs = { .document = document.s, .weights = weights, .n_weights = tensors.count };
 	ck_ok(model_put(s, name, &blobs, NULL, &version, NULL));
 	strbuf_fini(&document);
 	forecaster_free(forecaster);
+	free(weights);
+	return version;
+}
+
+static struct vocabulary *characters(void)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz ";
+	const char *token[2 + sizeof letters - 1] = { "", "" };
+	char text[sizeof letters - 1][2];
+	struct vocabulary *v = NULL;
+	for (size_t i = 0; i < COUNT(text); i++) {
+		text[i][0] = letters[i];
+		text[i][1] = '\0';
+		token[2 + i] = text[i];
+	}
+	ck_ok(vocabulary_new(TOKEN_CHARACTER, token, (int)COUNT(token), &v, NULL));
+	return v;
+}
+
+static struct vocabulary *target_of(enum text_task task)
+{
+	static const char *const labels[] = { "yes", "no" };
+	struct vocabulary *v = NULL;
+	if (task == TEXT_TRANSLATE)
+		return characters();
+	if (task == TEXT_CLASSIFY)
+		ck_ok(vocabulary_new(TOKEN_LABEL, labels, COUNT(labels), &v, NULL));
+	return v;
+}
+
+static struct net_spec text_net(enum text_task task, const struct vocabulary *source, const struct vocabulary *target)
+{
+	static const enum decoder_type decoders[] = {
+		[TEXT_GENERATE] = DECODER_TOKEN, [TEXT_CLASSIFY] = DECODER_POOL, [TEXT_TRANSLATE] = DECODER_ATTENTION,
+	};
+	struct net_spec net = {
+		.inputs = 1, .vocabulary = vocabulary_size(source), .embedding = 5, .encoder = ENCODER_LSTM, .hidden = 7, .layers = 1,
+		.bias = true, .decoder = decoders[task], .classes = vocabulary_size(target ? target : source), .targets = 1, .levels = 1,
+		.horizon = task == TEXT_TRANSLATE ? FIXTURE_ANSWER : 1,
+	};
+	if (task != TEXT_GENERATE)
+		net.attention = 6;
+	if (task == TEXT_TRANSLATE)
+		net.decoder_input = DECODER_CONTEXT_PREVIOUS;
+	return net;
+}
+
+int fixture_publish_text(struct store *s, const char *name, enum text_task task, uint64_t seed)
+{
+	struct trained trained = { 0 };
+	struct tensor_table tensors;
+	struct strbuf document;
+	int version = 0;
+
+	struct vocabulary *source = characters(), *target = target_of(task);
+	struct net_spec net = text_net(task, source, target);
+	net_tensors(&net, &tensors);
+	float *weights = random_weights(tensors.count, seed);
+	if (task == TEXT_GENERATE)
+		weights[tensor_find(&tensors, "output.bias")->offset + TOKEN_BOUNDARY] = -1000;
+	ck_ok(text_model_new(&net, weights, NULL, source, target, FIXTURE_TEXT, &trained.text, NULL));
+	strbuf_init(&document, 1 << 20);
+	document_render(&trained, NULL, &document);
+	ck_assert(strbuf_ok(&document));
+	const struct model_blobs blobs = { .document = document.s, .weights = weights, .n_weights = tensors.count };
+	ck_ok(model_put(s, name, &blobs, NULL, &version, NULL));
+	strbuf_fini(&document);
+	trained_fini(&trained);
 	free(weights);
 	return version;
 }

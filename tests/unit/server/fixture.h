@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "model/base/error.h"
+#include "model/text_model.h"
 #include "storage/store.h"
 
 #include <check.h>   /* last: it makes a macro of fail */
@@ -24,10 +25,14 @@ struct fixture {
 void fixture_open(struct fixture *f);
 void fixture_close(struct fixture *f);   /* and remove the folder */
 
+enum { FIXTURE_TEXT = 12, FIXTURE_ANSWER = 6 };   /* tokens of the models of texts: of the window, of an answer */
 enum { FIXTURE_WINDOW = 4, FIXTURE_HORIZON = 3 };   /* of every model here; one column, one target, no look-back */
 
 /** Publish a version of a network with that many hidden units; its weights and so its answers follow from seed. */
 int fixture_publish(struct store *s, const char *name, int hidden, uint64_t seed);
+/** A version of a model of texts over the characters "a" to "z" and a blank: of the classifier two labels, "yes" and "no".
+ *  What generates never ends a text by itself. */
+int fixture_publish_text(struct store *s, const char *name, enum text_task task, uint64_t seed);
 /** A context for the i-th caller: FIXTURE_WINDOW values. */
 void fixture_context(int i, double out[FIXTURE_WINDOW]);
 

@@ -126,8 +126,8 @@ static void alone(const struct model *m, int first, double mean[FIXTURE_HORIZON]
 	struct forecast_ws *ws;
 	fixture_context(first, context);
 	ck_ok(forecast_ws_new(1, &ws, NULL));
-	ck_ok(forecast_ws_reserve(ws, m->forecaster, NULL));
-	forecaster_run(m->forecaster, ws, jobs, 1);
+	ck_ok(forecast_ws_reserve(ws, m->trained.forecaster, NULL));
+	forecaster_run(m->trained.forecaster, ws, jobs, 1);
 	forecast_ws_free(ws);
 	ck_assert(job.finite && isfinite(mean[0]));
 }

@@ -53,8 +53,8 @@ static double answer(const struct model *m, int i)
 	struct forecast_ws *ws;
 	fixture_context(i, context);
 	ck_ok(forecast_ws_new(1, &ws, NULL));
-	ck_ok(forecast_ws_reserve(ws, m->forecaster, NULL));
-	forecaster_run(m->forecaster, ws, jobs, 1);
+	ck_ok(forecast_ws_reserve(ws, m->trained.forecaster, NULL));
+	forecaster_run(m->trained.forecaster, ws, jobs, 1);
 	forecast_ws_free(ws);
 	ck_assert(job.finite && isfinite(mean[0]));
 	return mean[0];

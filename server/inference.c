@@ -1,0 +1,239 @@
+#include "server/inference.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/problem.h"
+#include "server/app.h"
+#include "server/monotonic.h"
+
+#define EVENT_MAX (64u << 10)
+
+static struct inference *of_task(struct lane_task *t)
+{
+	return (struct inference *)((char *)t - offsetof(struct inference, task));
+}
+
+size_t inference_memory(const struct request *r)
+{
+	return 16 * (size_t)r->app->options->max_body + (1u << 20);
+}
+
+struct inference *inference_new(struct request *r, size_t size, size_t memory)
+{
+	struct inference *p = calloc(1, size);
+	if (!p)
+		return NULL;
+	p->request = r;
+	arena_init(&p->arena, memory);
+	return p;
+}
+
+void inference_free(struct inference *p)
+{
+	if (!p)
+		return;
+	if (p->fini)
+		p->fini(p);
+	if (p->stream)
+		stream_close(p->stream);
+	stream_unref(p->stream);
+	model_unref(p->m);
+	arena_fini(&p->arena);
+	free(p);
+}
+
+/* ---- the end ------------------------------------------------------------ */
+
+static enum outcome outcome_of(enum err rc)
+{
+	switch (rc) {
+	case ERR_OK: return OUTCOME_OK;
+	case ERR_BUSY: case ERR_STOPPING: case ERR_QUOTA: return OUTCOME_REJECTED;
+	case ERR_TIMEOUT: return OUTCOME_TIMEOUT;
+	case ERR_CANCELLED: return OUTCOME_CANCELLED;
+	default: return err_row(rc)->status < 500 ? OUTCOME_INVALID : OUTCOME_ERROR;
+	}
+}
+
+/* The status of a stream is sent already: a failure is its last event. */
+static void push_problem(struct stream *stream, const struct error *e)
+{
+	struct strbuf event;
+	strbuf_init(&event, EVENT_MAX);
+	strbuf_adds(&event, "event: error\ndata: ");
+	problem_render(e, NULL, &event);
+	strbuf_adds(&event, "\n\n");
+	if (strbuf_ok(&event))
+		stream_push(stream, event.s, event.len);
+	strbuf_fini(&event);
+}
+
+/* Every inference that went ends here, on whatever thread. */
+static void end(struct inference *p, enum err rc, const struct error *e)
+{
+	struct request *r = p->request;
+	const struct error why = rc ? *e : (struct error){ 0 };   /* e may be p's own */
+	if (p->m)
+		p->m->metrics.requests[outcome_of(rc)]++;
+	if (!r && rc)
+		push_problem(p->stream, &why);
+	inference_free(p);
+	if (r)
+		request_finish(r, rc, &why);
+}
+
+static double phase(struct inference *p, enum phase which, int64_t ns)
+{
+	double seconds = (double)ns / 1e9;
+	histogram_add(&p->m->metrics.duration[which], metric_seconds, seconds);
+	return seconds * 1e3;
+}
+
+/* Render, and say where the time went. */
+static void reply(struct inference *p)
+{
+	int64_t computed_ns = monotonic_ns();
+	double parse = phase(p, PHASE_PARSE, p->parsed_ns);
+	double queue = phase(p, PHASE_QUEUE, p->queue_ns);
+	double compute = phase(p, PHASE_COMPUTE, p->compute_ns);
+	p->render(p);
+	double render = phase(p, PHASE_RENDER, monotonic_ns() - computed_ns);
+	if (p->request)
+		snprintf(p->request->reply.timing, sizeof p->request->reply.timing,
+		         "parse;dur=%.3f, queue;dur=%.3f, compute;dur=%.3f, render;dur=%.3f", parse, queue, compute, render);
+}
+
+static bool item_finite(const struct inference *p, int item)
+{
+	const struct batch_item *i = &p->batch.item[item];
+	return p->m->trained.text ? i->text.finite : i->forecast.finite;
+}
+
+static void submit(struct inference *p);
+
+/* On a compute thread. */
+static void computed(struct batch *b, enum err rc, const struct error *e)
+{
+	struct inference *p = (struct inference *)b;
+	struct error own;
+	p->queue_ns += b->started_ns - b->queued_ns;
+	p->compute_ns += b->finished_ns - b->started_ns;
+	for (int i = 0; !rc && i < b->n; i++) {
+		if (item_finite(p, i))
+			continue;
+		p->m->metrics.nonfinite_outputs++;
+		rc = fail(&own, ERR_INTERNAL, "", "the model's output is not finite for these inputs");
+		e = &own;
+	}
+	if (!rc && p->next && p->next(p)) {
+		submit(p);
+		return;
+	}
+	if (!rc)
+		reply(p);
+	end(p, rc, e);
+}
+
+/* An empty push asks a stream whether anyone listens. */
+static bool abandoned(const struct batch *b)
+{
+	const struct inference *p = (const struct inference *)b;
+	return p->stream ? !stream_push(p->stream, "", 0) : request_abandoned(p->request);
+}
+
+/* ---- the way to the batcher --------------------------------------------- */
+
+/* The answer comes piece by piece: the reply begins now. */
+static void begin_stream(struct request *r, struct stream *stream)
+{
+	r->reply.stream = stream;
+	r->reply.awaited = true;
+	r->reply.content_type = "text/event-stream";
+	request_finish(r, ERR_OK, NULL);
+}
+
+static void submit(struct inference *p)
+{
+	struct error e;
+	struct request *r = p->request;
+	struct stream *stream = p->stream ? stream_ref(p->stream) : NULL;
+	if (stream)
+		p->request = NULL;   /* who is submitted may have ended before the next line */
+	enum err rc = batcher_submit(r->app->batcher, &p->batch, &r->reply.retry_after, &e);
+	if (rc) {
+		p->request = r;
+		stream_unref(stream);
+		end(p, rc, &e);
+	} else if (stream) {
+		begin_stream(r, stream);
+	}
+}
+
+static void first_submit(struct inference *p)
+{
+	const struct request *r = p->request;
+	int64_t most_ms = r->app->options->deadline_ms, ms = p->timeout_ms && p->timeout_ms < most_ms ? p->timeout_ms : most_ms;
+	p->batch.model = p->m;
+	p->batch.deadline_ns = r->started_ns + ms * 1000000;
+	p->batch.abandoned = abandoned;
+	p->batch.done = computed;
+	submit(p);
+}
+
+/* A model that is loaded but meant for something else: say what, and where that is done. */
+static enum err check_use(const struct inference *p, struct error *e)
+{
+	static const struct { const char *does, *route; } uses[] = {
+		[USE_FORECAST] = { "forecasts series", "/v1/forecast" },
+		[USE_RECONSTRUCT] = { "reconstructs series", "/v1/anomalies" },
+		[USE_GENERATE] = { "writes texts", "/v1/generate" },
+		[USE_CLASSIFY] = { "classifies texts", "/v1/classify" },
+		[USE_TRANSLATE] = { "translates texts", "/v1/translate" },
+	};
+	enum model_use use = model_use(p->m);
+	if (p->uses & 1u << use)
+		return ERR_OK;
+	return fail(e, p->in_path ? ERR_CONFLICT : ERR_INVALID, p->in_path ? "model" : "/model", "%s %s: POST %s", p->m->name,
+	            uses[use].does, uses[use].route);
+}
+
+static enum err check_and_prepare(struct inference *p, struct store *s, struct error *e)
+{
+	enum err rc = check_use(p, e);
+	return rc ? rc : p->prepare(p, s, e);
+}
+
+static enum err from_store(struct lane_task *t, struct store *s, struct error *e)
+{
+	struct inference *p = of_task(t);
+	enum err rc = ERR_OK;
+	if (!p->m)
+		rc = registry_load(p->request->app->registry, s, p->model, p->version, p->label, &p->m, e);
+	return rc ? rc : check_and_prepare(p, s, e);
+}
+
+static void prepared(struct lane_task *t, enum err rc, const struct error *e)
+{
+	struct inference *p = of_task(t);
+	if (rc)
+		end(p, rc, e);
+	else
+		first_submit(p);
+}
+
+void inference_go(struct inference *p)
+{
+	struct app *app = p->request->app;
+	struct error e;
+	p->parsed_ns = monotonic_ns() - p->request->started_ns;
+	if (!p->label)
+		p->m = registry_get(app->registry, p->model, p->version);
+	if (!p->m || p->reads_store) {
+		p->task.run = from_store;
+		p->task.done = prepared;
+		lane_post(app->reader, &p->task);
+	} else {
+		prepared(&p->task, check_and_prepare(p, NULL, &e), &e);
+	}
+}
