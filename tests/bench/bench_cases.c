@@ -162,17 +162,22 @@ static void write_case(const struct bench_case *c)
 	free(x);
 }
 
-/* A sequence takes flops[0] operations, and flops[1] more a step. */
+/* A sequence takes flops[0] operations, and flops[1] more a step; the tensors in the order of the block. */
 static void describe(const struct bench_case *c, struct strbuf *out)
 {
 	static const char *const encoders[] = { "gru", "lstm", "rnn", "transformer" };
 	const struct net_spec *s = &c->spec;
 	const double step = bench_case_flops(c, 2) - bench_case_flops(c, 1);
+	struct tensor_table table;
 	strbuf_addf(out, "%s\"%s\":{\"encoder\":\"%s\",\"layer\":%s,\"inputs\":%d,\"hidden\":%d,\"layers\":%d,"
-		"\"bidirectional\":%s,\"heads\":%d,\"feedforward\":%d,\"attention\":%d,\"horizon\":%d,\"flops\":[%.0f,%.0f]}",
+		"\"bidirectional\":%s,\"heads\":%d,\"feedforward\":%d,\"attention\":%d,\"horizon\":%d,\"flops\":[%.0f,%.0f],\"tensors\":[",
 		out->len > 1 ? ",\n" : "", c->name, encoders[s->encoder], c->layer ? "true" : "false", s->inputs, s->hidden, s->layers,
 		s->bidirectional ? "true" : "false", s->heads, s->feedforward, s->attention, s->horizon,
 		bench_case_flops(c, 1) - step, step);
+	net_tensors(s, &table);
+	for (int i = 0; i < table.n; i++)
+		strbuf_addf(out, "%s\"%s\"", i ? "," : "", table.tensor[i].name);
+	strbuf_adds(out, "]}");
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
-"""torch_racer.py FOLDER eager|jit|double - PyTorch as a racer (racer.h), on the weights that bench_cases wrote.
+"""torch_racer.py FOLDER eager|jit|double|train - PyTorch as a racer (racer.h), on the weights that bench_cases wrote.
 
-jit is scripted, frozen and warm; double computes in float64, which is what answers are measured against."""
+jit is scripted, frozen and warm. double computes in float64: what answers are measured against. train answers with the loss
+of one minibatch and its gradient, each sequence's targets being the first numbers of its first column; a call is forward,
+backward and a step of Adam."""
 import json
 import pathlib
 import sys
@@ -21,9 +23,12 @@ def now_us():
 
 
 class Race:
+    """Forward passes."""
+
     def __init__(self, folder, kind):
         self.folder, self.kind = pathlib.Path(folder), kind
         self.cases = json.loads((self.folder / "cases.json").read_text())
+        torch.set_grad_enabled(False)
 
     def prepare(self, name, steps, batch):
         net = networks.load(self.folder, name, self.cases[name]).eval()
@@ -33,6 +38,9 @@ class Race:
         if self.kind == "jit":
             net = torch.jit.freeze(torch.jit.script(net))
         self.net, self.x = net, x
+        self.warm_up()
+
+    def warm_up(self):
         self.calls(WARM_UP_CALLS)
         calls = 1
         while True:
@@ -41,10 +49,13 @@ class Race:
                 return
             calls *= 2
 
+    def call(self):
+        self.net(self.x)
+
     def calls(self, n):
         start = now_us()
         for _ in range(n):
-            self.net(self.x)
+            self.call()
         return (now_us() - start) / n
 
     def time(self, ms):
@@ -52,6 +63,43 @@ class Race:
 
     def answer(self, path):
         self.net(self.x).contiguous().numpy().tofile(path)
+
+
+class Training(Race):
+    """Steps of training."""
+
+    def __init__(self, folder, kind):
+        super().__init__(folder, kind)
+        torch.set_grad_enabled(True)
+
+    def prepare(self, name, steps, batch):
+        case = self.cases[name]
+        self.net = networks.load(self.folder, name, case)
+        self.order = case["tensors"]
+        self.parameters = dict(self.net.named_parameters())
+        self.adam = torch.optim.Adam(self.net.parameters(), lr=0.001)
+        self.x = networks.batch(self.folder, name, case, steps, batch)
+        self.target = self.x[:, :case["horizon"], 0].contiguous()
+        self.first = self.gradient()
+        self.warm_up()
+
+    def loss(self):
+        self.adam.zero_grad()
+        loss = torch.nn.functional.mse_loss(self.net(self.x), self.target)
+        loss.backward()
+        return loss
+
+    def gradient(self):
+        """Of the weights as they came."""
+        loss = self.loss().detach().reshape(1)
+        return torch.cat([loss] + [self.parameters[name].grad.flatten() for name in self.order])
+
+    def call(self):
+        self.loss()
+        self.adam.step()
+
+    def answer(self, path):
+        self.first.numpy().tofile(path)
 
 
 def follow(race, line):
@@ -69,8 +117,8 @@ def follow(race, line):
 
 def main():
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
-    race = Race(sys.argv[1], sys.argv[2])
+    kind = sys.argv[2]
+    race = (Training if kind == "train" else Race)(sys.argv[1], kind)
     for line in sys.stdin:
         try:
             print(follow(race, line), flush=True)
