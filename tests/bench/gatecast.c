@@ -87,7 +87,7 @@ static const float *outputs(void *self, size_t *n)
 int main(int argc, char **argv)
 {
 	struct ours o = { .options.int8 = argc > 1 && !strcmp(argv[1], "--int8") };
-	const int status = racer_follow(&(struct racer){ prepare, run, outputs, &o });
+	const int status = racer_follow(&(struct racer){ prepare, run, outputs, &o, false });
 	release(&o);
 	return status;
 }

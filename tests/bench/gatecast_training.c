@@ -195,7 +195,7 @@ static const float *outputs(void *self, size_t *n)
 int main(int argc, char **argv)
 {
 	struct training a = { .threads = argc > 1 ? atoi(argv[1]) : 1 };
-	const int status = racer_follow(&(struct racer){ prepare, run, outputs, &a });
+	const int status = racer_follow(&(struct racer){ prepare, run, outputs, &a, true });
 	release(&a);
 	return status;
 }

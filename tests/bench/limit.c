@@ -80,5 +80,5 @@ static const float *outputs(void *self, size_t *n)
 int main(void)
 {
 	static struct limit l;
-	return racer_follow(&(struct racer){ prepare, run, outputs, &l });
+	return racer_follow(&(struct racer){ prepare, run, outputs, &l, false });
 }

@@ -8,20 +8,20 @@
 
 #define WARM_UP_US 5000.0
 
-static double now_us(void)
+static double now_us(const struct racer *r)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(r->threads ? CLOCK_MONOTONIC : CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
 /* Microseconds a call. */
 static double run_calls(const struct racer *r, long calls)
 {
-	const double start = now_us();
+	const double start = now_us(r);
 	for (long i = 0; i < calls; i++)
 		r->run(r->self);
-	return (now_us() - start) / (double)calls;
+	return (now_us(r) - start) / (double)calls;
 }
 
 /* What a call takes, roughly. */

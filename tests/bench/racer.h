@@ -8,7 +8,9 @@
  *       time MILLISECONDS        ────►        run for about so long
  *                                ◄──── 12.345         microseconds a call
  *
- * Whoever cannot do a case says `no REASON`. Racers take turns on one core: who waits for a line costs the others nothing. */
+ * Whoever cannot do a case says `no REASON`. Racers take turns on one core: who waits for a line costs the others nothing.
+ * The time is the process's CPU time, which is what the clock on the wall says of a lone thread, less what others on the
+ * machine took; of several threads it is the wall's. */
 #ifndef GATECAST_TESTS_BENCH_RACER_H
 #define GATECAST_TESTS_BENCH_RACER_H
 
@@ -22,6 +24,7 @@ struct racer {
 	/** The outputs of the last call, *n of them. */
 	const float *(*outputs)(void *self, size_t *n);
 	void *self;
+	bool threads;              /* has several */
 };
 
 /** Follow the lines of standard input to their end. The exit status. */

@@ -163,6 +163,6 @@ const float *outputs(void *, size_t *n)
 
 int main()
 {
-	const racer r = { prepare, run, outputs, nullptr };
+	const racer r = { prepare, run, outputs, nullptr, false };
 	return racer_follow(&r);
 }

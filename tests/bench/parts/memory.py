@@ -1,0 +1,25 @@
+"""memory.py - what is resident: without a model, with one that has answered, and after load."""
+import tempfile
+
+import servers
+
+
+def measure(place):
+    file = place.cases / "body.json"
+    file.write_text(servers.body())
+    with tempfile.TemporaryDirectory() as folder:
+        server = servers.daemon(folder)
+        pid = server.process.pid
+        mb = {"fresh": servers.memory_mb(pid)}
+        servers.import_model(place, server, "model", "model")
+        server.post("/v1/models/model:predict", servers.body(), headers={"Content-Type": "application/json"}).expect(200)
+        mb["one model"] = servers.memory_mb(pid)
+        for name in ("after a first load", "after a second"):
+            servers.load(place, server.address, "/v1/models/model:predict", file, rate=0, seconds=3)
+            mb[name] = servers.memory_mb(pid)
+        server.stop()
+    return {"mb": mb}
+
+
+def lines(result):
+    yield "resident: " + ", ".join(f"{name} {mb:.1f} MB" for name, mb in result["mb"].items())
