@@ -195,7 +195,7 @@ static bool run_series(const struct options *o, const struct series *s, uint64_t
 	char path[4096];
 	struct recipe recipe;
 	struct trainer *t = NULL;
-	struct forecaster *forecaster = NULL;
+	struct trained trained = { 0 };
 	struct evaluation v;
 	struct error e = { 0 };
 
@@ -207,12 +207,12 @@ static bool run_series(const struct options *o, const struct series *s, uint64_t
 		fail_now(s->file, &e);
 	train(t, o->threads);
 	float *params = calloc(trainer_plan(t)->weights, sizeof *params);
-	if (!params || trainer_finish(t, &forecaster, params, &v, &e))
+	if (!params || trainer_finish(t, &trained, params, &v, &e))
 		fail_now(s->file, &e);
 	print_row(s, seed, &v, trainer_epoch(t), now() - start);
 	bool met = meets_goals(&v);
 	evaluation_fini(&v);
-	forecaster_free(forecaster);
+	trained_fini(&trained);
 	free(params);
 	trainer_free(t);
 	frame_free(f);

@@ -2,10 +2,10 @@
  *
  *     bench_cases FOLDER  ─►  cases.json         sizes, and how many operations a sequence of so many steps takes
  *                             NAME.safetensors   the weights under PyTorch's names
- *                             NAME.onnx          the graph; of a layer its one node, whose input is [time, batch, columns]
+ *                             NAME.onnx          the graph; of a layer its one node, input [time, batch, columns]
  *                             through.onnx       a graph that only counts its input: what a call costs without work
- *                             NAME.input         CASE_MAX_BATCH sequences of PEER_STEPS, one number behind the other; of
- *                                                shorter ones the first numbers */
+ *                             NAME.input         CASE_MAX_BATCH sequences of PEER_STEPS, number by number;
+ *                                                of shorter ones the first numbers */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,8 @@ static void write_file(const char *name, const char *suffix, const void *bytes, 
 	char path[4096];
 	snprintf(path, sizeof path, "%s/%s.%s", folder, name, suffix);
 	FILE *f = fopen(path, "wb");
-	if (!f || (fwrite(bytes, 1, len, f) != len) | fclose(f)) {
+	const size_t written = f ? fwrite(bytes, 1, len, f) : 0;
+	if (!f || fclose(f) || written != len) {
 		perror(path);
 		exit(EXIT_FAILURE);
 	}
@@ -71,8 +72,8 @@ static float *put_gates(enum cell_type type, const float *from, size_t each, flo
 }
 
 /* One recurrent node: [time, batch, columns] to the last state [1, batch, hidden]. `at` receives W, R and B. */
-static enum err layer_graph(const struct bench_case *c, const struct tensor_table *table, const float *params, float *at,
-                            struct arena *a, struct onnx_graph *out, struct error *e)
+static enum err layer_graph(const struct bench_case *c, const struct tensor_table *table, const float *params,
+                            float *at, struct arena *a, struct onnx_graph *out, struct error *e)
 {
 	const struct net_spec *s = &c->spec;
 	const enum cell_type type = net_encoder_cell(s);
@@ -169,11 +170,12 @@ static void describe(const struct bench_case *c, struct strbuf *out)
 	const struct net_spec *s = &c->spec;
 	const double step = bench_case_flops(c, 2) - bench_case_flops(c, 1);
 	struct tensor_table table;
-	strbuf_addf(out, "%s\"%s\":{\"encoder\":\"%s\",\"layer\":%s,\"inputs\":%d,\"hidden\":%d,\"layers\":%d,"
-		"\"bidirectional\":%s,\"heads\":%d,\"feedforward\":%d,\"attention\":%d,\"horizon\":%d,\"flops\":[%.0f,%.0f],\"tensors\":[",
-		out->len > 1 ? ",\n" : "", c->name, encoders[s->encoder], c->layer ? "true" : "false", s->inputs, s->hidden, s->layers,
-		s->bidirectional ? "true" : "false", s->heads, s->feedforward, s->attention, s->horizon,
-		bench_case_flops(c, 1) - step, step);
+	strbuf_addf(out, "%s\"%s\":{\"encoder\":\"%s\",\"layer\":%s,\"bidirectional\":%s", out->len > 1 ? ",\n" : "",
+		c->name, encoders[s->encoder], c->layer ? "true" : "false", s->bidirectional ? "true" : "false");
+	strbuf_addf(out, ",\"inputs\":%d,\"hidden\":%d,\"layers\":%d,\"heads\":%d,\"feedforward\":%d", s->inputs,
+		s->hidden, s->layers, s->heads, s->feedforward);
+	strbuf_addf(out, ",\"attention\":%d,\"horizon\":%d,\"flops\":[%.0f,%.0f],\"tensors\":[", s->attention,
+		s->horizon, bench_case_flops(c, 1) - step, step);
 	net_tensors(s, &table);
 	for (int i = 0; i < table.n; i++)
 		strbuf_addf(out, "%s\"%s\"", i ? "," : "", table.tensor[i].name);

@@ -7,24 +7,24 @@
 
 #include "model/base/rng.h"
 
-/* What all of them have in common; a later initialiser overrides an earlier one. */
-#define PLAIN .layers = 1, .bias = true, .reset_after = true, .targets = 1, .levels = 1, .horizon = 1
+#define CELLS .bias = true, .reset_after = true, .targets = 1, .levels = 1
 #define LAYER(TYPE, IN, HID) \
-	true, { PLAIN, .encoder = TYPE, .inputs = IN, .hidden = HID, .decoder = DECODER_TOKEN }
-#define SMALL(...) false, { PLAIN, .inputs = 8, .hidden = 64, .decoder = DECODER_LAST, __VA_ARGS__ }
+	true, { CELLS, .encoder = TYPE, .layers = 1, .inputs = IN, .hidden = HID, .decoder = DECODER_TOKEN, .horizon = 1 }
+#define SMALL(TYPE, LAYERS, ...) \
+	false, { CELLS, .encoder = TYPE, .layers = LAYERS, .inputs = 8, .hidden = 64, .decoder = DECODER_LAST, \
+	         .horizon = 1, __VA_ARGS__ }
 #define MODEL(HID) \
-	false, { .layers = 1, .bias = true, .reset_after = true, .targets = 1, .levels = 1, .horizon = 5, \
-	         .encoder = ENCODER_GRU, .inputs = 8, .hidden = HID, .decoder = DECODER_ATTENTION, .attention = HID, \
-	         .decoder_input = DECODER_CONTEXT_PREVIOUS }
+	false, { CELLS, .encoder = ENCODER_GRU, .layers = 1, .inputs = 8, .hidden = HID, .decoder = DECODER_ATTENTION, \
+	         .attention = HID, .decoder_input = DECODER_CONTEXT_PREVIOUS, .horizon = 5 }
 
 const struct bench_case bench_cases[] = {
 	{ "gru-8-64",    LAYER(ENCODER_GRU, 8, 64) },
 	{ "gru-64-256",  LAYER(ENCODER_GRU, 64, 256) },
 	{ "lstm-8-64",   LAYER(ENCODER_LSTM, 8, 64) },
 	{ "rnn-8-64",    LAYER(ENCODER_RNN, 8, 64) },
-	{ "both-ways",   SMALL(.encoder = ENCODER_GRU, .bidirectional = true) },
-	{ "two-layers",  SMALL(.encoder = ENCODER_GRU, .layers = 2) },
-	{ "transformer", SMALL(.encoder = ENCODER_TRANSFORMER, .layers = 2, .heads = 4, .feedforward = 256) },
+	{ "both-ways",   SMALL(ENCODER_GRU, 1, .bidirectional = true) },
+	{ "two-layers",  SMALL(ENCODER_GRU, 2, .bidirectional = false) },
+	{ "transformer", SMALL(ENCODER_TRANSFORMER, 2, .heads = 4, .feedforward = 256) },
 	{ "model",       MODEL(64) },
 	{ "model-16",    MODEL(16) },
 	{ "model-32",    MODEL(32) },

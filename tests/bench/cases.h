@@ -1,6 +1,6 @@
 /* cases.h - the networks that are raced, with weights and inputs that every racer can have.
  *
- *     cases.c ──┬── bench_cases ─► FOLDER/gru-8-64.onnx, .weights, .input, cases.json ─► torch, ONNX Runtime
+ *     cases.c ──┬── bench_cases ─► NAME.onnx, .safetensors, .input, cases.json ─► torch, ONNX Runtime
  *               └── linked with the racers written in C: ours and oneDNN's
  *
  * A layer is one recurrent layer alone: what a racer answers is its last state. The others are whole networks. */

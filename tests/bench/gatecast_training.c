@@ -1,4 +1,4 @@
-/* gatecast_training.c - our training as a racer (racer.h): a call is one step of the trainer, minibatch to moved weights.
+/* gatecast_training.c - our training as a racer (racer.h): a call is one step of the trainer.
  *
  *     gatecast_training_racer [THREADS]
  *
@@ -134,10 +134,10 @@ struct minibatch {
 static bool minibatch_init(struct minibatch *m, const struct training *a)
 {
 	const struct net_spec *s = &a->c->spec;
-	const size_t T = (size_t)a->T, B = (size_t)a->batch, answers = (size_t)s->horizon * B;
+	const size_t T = (size_t)a->T, B = (size_t)a->batch, in = (size_t)s->inputs, answers = (size_t)s->horizon * B;
 	*m = (struct minibatch){
 		.params = bench_case_weights(a->c), .rows = bench_case_input(a->c, a->T),
-		.x = calloc(T * B * (size_t)s->inputs, sizeof(float)), .y = calloc(answers, sizeof(float)),
+		.x = calloc(T * B * in, sizeof(float)), .y = calloc(answers, sizeof(float)),
 		.dy = calloc(answers, sizeof(float)), .target = calloc(answers, sizeof(float)),
 		.ws = aligned_alloc(64, (network_scratch(s, a->T, a->batch) * sizeof(float) + 63) / 64 * 64),
 		.lengths = calloc(B, sizeof(int)),
@@ -146,11 +146,11 @@ static bool minibatch_init(struct minibatch *m, const struct training *a)
 		return false;
 	for (size_t b = 0; b < B; b++) {
 		m->lengths[b] = a->T;
-		const float *from = m->rows + b * T * (size_t)s->inputs;
+		const float *from = m->rows + b * T * in;
 		for (size_t t = 0; t < T; t++)
-			memcpy(m->x + (t * B + b) * (size_t)s->inputs, from + t * (size_t)s->inputs, (size_t)s->inputs * sizeof *from);
+			memcpy(m->x + (t * B + b) * in, from + t * in, in * sizeof *from);
 		for (size_t h = 0; h < (size_t)s->horizon; h++)
-			m->target[h * B + b] = from[h * (size_t)s->inputs];
+			m->target[h * B + b] = from[h * in];
 	}
 	return true;
 }
@@ -195,7 +195,7 @@ static const float *outputs(void *self, size_t *n)
 int main(int argc, char **argv)
 {
 	struct training a = { .threads = argc > 1 ? atoi(argv[1]) : 1 };
-	const int status = racer_follow(&(struct racer){ prepare, run, outputs, &a, true });
+	const int status = racer_follow(&(struct racer){ prepare, run, outputs, &a, a.threads > 1 });
 	release(&a);
 	return status;
 }

@@ -1,5 +1,6 @@
-/* limit.c - the machine's limit as a racer (racer.h): as many multiply-adds as the case has, from registers to registers,
- * as fast as one core does them. Nothing that computes the case can be faster; how near it comes is a share of the peak. */
+/* limit.c - the machine's limit as a racer (racer.h): as many multiply-adds as the case has, from registers to
+ * registers, as fast as one core does them. Nothing that computes the case can be faster; how near it comes is a share
+ * of the peak. */
 #include <stdlib.h>
 
 #if defined(__x86_64__)

@@ -6,8 +6,9 @@
  *     begun      |  |    |   |     |   |          as soon as a connection is free
  *     answered      |──|    |──|      …           latency = answered - intended, so that waiting is not left out
  *
- * A generator that waits for answers before it asks again measures a slow server gently; this one does not. --rate 0 is such
- * a closed loop, to find what a server does at most. In the path, % stands for a number below --names, drawn each time.
+ * A generator that waits for answers before it asks again measures a slow server gently; this one does not. --rate 0 is
+ * such a closed loop, to find what a server does at most. In the path, % stands for a number below --names, drawn each
+ * time.
  *
  * Prints one JSON object: arrivals by what became of them, answers within the objective a second (goodput), and
  * percentiles. One thread, which spins: give it a core. */
@@ -100,7 +101,7 @@ static void *allocate(size_t count, size_t size)
 	return p;
 }
 
-/* --- what became of a request ------------------------------------------------------------------------------------------ */
+/* --- what became of a request ------------------------------------------------------------------------------------- */
 
 static void sample_add(struct sample *s, double ms)
 {
@@ -125,7 +126,7 @@ static void count(struct load *l, enum outcome what, double intended_us)
 		sample_add(&l->refused, ms);
 }
 
-/* --- connections ------------------------------------------------------------------------------------------------------- */
+/* --- connections -------------------------------------------------------------------------------------------------- */
 
 static void watch(struct load *l, struct connection *c, int how, uint32_t events)
 {
@@ -196,8 +197,9 @@ static void begin(struct load *l, struct connection *c, double intended_us)
 	char number[16] = "";
 	if (mark)
 		snprintf(number, sizeof number, "%d", (int)rng_below(&l->rng, (uint64_t)l->o.names));
-	const int head = snprintf(c->request, MAX_HEAD, "POST %.*s%s%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
-		"Content-Length: %zu\r\n\r\n", upto, l->o.path, number, mark ? mark + 1 : "", l->o.host, l->body_len);
+	const int head = snprintf(c->request, MAX_HEAD, "POST %.*s%s%s HTTP/1.1\r\nHost: %s\r\n"
+		"Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n", upto, l->o.path, number, mark ? mark + 1 : "",
+		l->o.host, l->body_len);
 	memcpy(c->request + head, l->body, l->body_len);
 	c->len = (size_t)head + l->body_len;
 	c->sent = c->head_len = 0;
@@ -206,7 +208,7 @@ static void begin(struct load *l, struct connection *c, double intended_us)
 	send_request(l, c);
 }
 
-/* --- answers ----------------------------------------------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------------------------------------------------ */
 
 /* The head is whole and ends at `end`: status and length of the body. False: it is not HTTP as we know it. */
 static bool read_head(struct connection *c, const char *end)
@@ -277,7 +279,7 @@ static void on_event(struct load *l, struct connection *c, uint32_t events)
 		receive(l, c);
 }
 
-/* --- the loop ---------------------------------------------------------------------------------------------------------- */
+/* --- the loop ----------------------------------------------------------------------------------------------------- */
 
 static void draw_arrivals(struct load *l)
 {
@@ -400,7 +402,7 @@ static void run(struct load *l)
 	}
 }
 
-/* --- the report -------------------------------------------------------------------------------------------------------- */
+/* --- the report --------------------------------------------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -432,13 +434,13 @@ static void report(struct load *l)
 	puts("}");
 }
 
-/* --- the command line -------------------------------------------------------------------------------------------------- */
+/* --- the command line --------------------------------------------------------------------------------------------- */
 
 __attribute__((noreturn))
 static void usage(void)
 {
-	fputs("usage: load --connect HOST:PORT --path PATH [--names N] --body FILE [--rate R] [--seconds S] [--connections N]\n"
-	      "            [--objective MS] [--timeout MS]\n", stderr);
+	fputs("usage: load --connect HOST:PORT --path PATH [--names N] --body FILE [--rate R] [--seconds S]\n"
+	      "            [--connections N] [--objective MS] [--timeout MS]\n", stderr);
 	exit(2);
 }
 

@@ -1,5 +1,5 @@
-"""machine.py - where the figures were taken: the CPU's name and what it can do, nothing that would tell one machine from
-another; and the versions of the peers."""
+"""machine.py - where the figures were taken: the CPU's name and what it can do, nothing that would tell one machine
+from another; and the versions of the peers."""
 import json
 import os
 import pathlib
@@ -7,8 +7,10 @@ import re
 import subprocess
 
 FEATURES = ["avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "asimd", "asimddp", "sve"]
-PACKAGES = {"PyTorch": "python3-torch", "oneDNN": "libdnnl-dev", "simdjson": "libsimdjson-dev", "FastAPI": "python3-fastapi",
-            "libmicrohttpd": "libmicrohttpd-dev", "OpenBLAS": "libopenblas-dev", "Node": "nodejs"}
+PACKAGES = {
+    "PyTorch": "python3-torch", "oneDNN": "libdnnl-dev", "simdjson": "libsimdjson-dev", "FastAPI": "python3-fastapi",
+    "libmicrohttpd": "libmicrohttpd-dev", "OpenBLAS": "libopenblas-dev", "Node": "nodejs",
+}
 
 
 def cpu():
@@ -20,7 +22,8 @@ def cpu():
 
 
 def version(package):
-    out = subprocess.run(["dpkg-query", "--show", "--showformat=${Version}", package], capture_output=True, text=True).stdout
+    command = ["dpkg-query", "--show", "--showformat=${Version}", package]
+    out = subprocess.run(command, capture_output=True, text=True).stdout
     return re.sub(r"^\d+:|[+~-].*$", "", out)
 
 

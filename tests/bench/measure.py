@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""measure.py - runs the parts that were asked for, prints tables, writes one JSON file. Called by run, which builds first."""
+"""measure.py - runs the parts that were asked for, prints tables, writes one JSON file. run builds, then calls it."""
 import argparse
 import importlib
 import json
@@ -21,7 +21,7 @@ PARTS = ["layers", "model", "training", "parse", "serve", "start", "memory", "co
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, required=True)
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="JSON; parts that are not run stay as they stand in it")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="JSON; parts that are not run stay as they are")
     parser.add_argument("part", nargs="*", help=", ".join(PARTS))
     asked = parser.parse_args()
     unknown = set(asked.part) - set(PARTS)

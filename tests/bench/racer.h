@@ -8,9 +8,9 @@
  *       time MILLISECONDS        ────►        run for about so long
  *                                ◄──── 12.345         microseconds a call
  *
- * Whoever cannot do a case says `no REASON`. Racers take turns on one core: who waits for a line costs the others nothing.
- * The time is the process's CPU time, which is what the clock on the wall says of a lone thread, less what others on the
- * machine took; of several threads it is the wall's. */
+ * Whoever cannot do a case says `no REASON`. Racers take turns on one core: who waits for a line costs the others
+ * nothing. The time is the process's CPU time, which is what the clock on the wall says of a lone thread, less what
+ * others on the machine took; of several threads it is the wall's. */
 #ifndef GATECAST_TESTS_BENCH_RACER_H
 #define GATECAST_TESTS_BENCH_RACER_H
 

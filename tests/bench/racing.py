@@ -3,8 +3,8 @@
     race = Race(place, ["gatecast", "oneDNN", "ONNX Runtime"])
     cell = race.run("gru-8-64", steps=30, batch=8)     ─► times, ratios, largest errors
 
-Each is a process that follows racer.h's lines; all but one wait. Answers are compared with PyTorch's in float64 (training:
-with PyTorch's gradients) before anything is timed, and a runtime whose answer is another one ends the run.
+Each is a process that follows racer.h's lines; all but one wait. Answers are compared with PyTorch's in float64
+(training: with PyTorch's gradients) before anything is timed, and a runtime whose answer is another one ends the run.
 """
 import array
 import os
@@ -64,9 +64,9 @@ class Racer:
         self.name = name
         self.item = "d" if name == "torch float64" else "f"
         cores = "0,1" if name.endswith("2 threads") else CORE
-        environment = {**os.environ, "NODE_PATH": str(place.modules), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(["taskset", "-c", cores, *command(place, name)], env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(["taskset", "-c", cores, *command(place, name)], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env={**os.environ, "NODE_PATH": str(place.modules), "OMP_NUM_THREADS": "1"})
 
     def ask(self, line):
         self.process.stdin.write(line + "\n")

@@ -1,4 +1,4 @@
-"""servers.py - ours and the peers' servers, all answering the same body with the same model, and what they are asked with.
+"""servers.py - ours and the peers' servers, which answer the same body with the same model, and what asks them.
 
     with Servers(place) as servers:
         servers.start("gatecast"), servers.start("Node + ONNX Runtime") …
@@ -65,8 +65,8 @@ def daemon(folder, *options):
 
 
 def import_model(place, server, name, case, window=STEPS):
-    server.put(f"/v1/models/{name}?horizon={HORIZON}&window={window}", (place.cases / f"{case}.safetensors").read_bytes(),
-        headers=SAFETENSORS).expect(201)
+    weights = (place.cases / f"{case}.safetensors").read_bytes()
+    server.put(f"/v1/models/{name}?horizon={HORIZON}&window={window}", weights, headers=SAFETENSORS).expect(201)
 
 
 class Servers:
@@ -106,12 +106,12 @@ class Servers:
         return self.program("/", self.place.programs / "empty_handler")
 
     def node(self):
-        return self.program("/predict", "node", self.place.source / "peers/node_server.js", self.place.cases / "model.onnx",
-            env={**os.environ, "NODE_PATH": str(self.place.modules)})
+        return self.program("/predict", "node", self.place.source / "peers/node_server.js",
+            self.place.cases / "model.onnx", env={**os.environ, "NODE_PATH": str(self.place.modules)})
 
     def fastapi(self):
-        return self.program("/predict", "/usr/bin/python3", self.place.source / "peers/fastapi_server.py", self.place.cases,
-            "model", env={**os.environ, "OMP_NUM_THREADS": "1"})
+        return self.program("/predict", "/usr/bin/python3", self.place.source / "peers/fastapi_server.py",
+            self.place.cases, "model", env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def wrk(place, server, file, clients, seconds):
@@ -129,6 +129,6 @@ def wrk(place, server, file, clients, seconds):
 def load(place, address, path, file, rate, seconds, **options):
     """What load.c says."""
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    out = subprocess.run(["taskset", "-c", LOAD_CORE, place.programs / "load", "--connect", address, "--path", path, "--body",
-        file, "--rate", str(rate), "--seconds", str(seconds), *words], capture_output=True, text=True, check=True).stdout
-    return json.loads(out)
+    command = ["taskset", "-c", LOAD_CORE, place.programs / "load", "--connect", address, "--path", path, "--body",
+        file, "--rate", str(rate), "--seconds", str(seconds), *words]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

@@ -3,6 +3,8 @@ import tempfile
 
 import servers
 
+PATH = "/v1/models/model:predict"
+
 
 def measure(place):
     file = place.cases / "body.json"
@@ -12,10 +14,10 @@ def measure(place):
         pid = server.process.pid
         mb = {"fresh": servers.memory_mb(pid)}
         servers.import_model(place, server, "model", "model")
-        server.post("/v1/models/model:predict", servers.body(), headers={"Content-Type": "application/json"}).expect(200)
+        server.post(PATH, servers.body(), headers={"Content-Type": "application/json"}).expect(200)
         mb["one model"] = servers.memory_mb(pid)
         for name in ("after a first load", "after a second"):
-            servers.load(place, server.address, "/v1/models/model:predict", file, rate=0, seconds=3)
+            servers.load(place, server.address, PATH, file, rate=0, seconds=3)
             mb[name] = servers.memory_mb(pid)
         server.stop()
     return {"mb": mb}

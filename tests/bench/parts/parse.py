@@ -7,8 +7,8 @@ import racing
 
 
 def measure(place):
-    out = subprocess.run(["taskset", "-c", racing.CORE, place.programs / "parse", "--json"], capture_output=True, text=True,
-        check=True).stdout
+    command = ["taskset", "-c", racing.CORE, place.programs / "parse", "--json"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rows = {}
     for row in map(json.loads, out.splitlines()):
         figure = {"median": row["us"], "min": row["min"], "max": row["max"]}
@@ -18,6 +18,5 @@ def measure(place):
 
 def lines(result):
     names = list(next(iter(result.values())))
-    return figures.table(["µs for 240 numbers of", *names, "ours / simdjson"],
-        [[body, *[figures.spread(us[n]) for n in names], figures.times(us["gatecast"]["median"] / us["simdjson"]["median"])]
-         for body, us in result.items()])
+    return figures.table(["µs for 240 numbers of", *names],
+        [[body, *[figures.spread(us[n]) for n in names]] for body, us in result.items()])

@@ -24,7 +24,8 @@ def flat(numbers):
 
 
 def compare(running, text):
-    answers = {name: flat(server.post(text)["predictions"]) for name, server in running.items() if name != "empty handler"}
+    answers = {name: flat(server.post(text)["predictions"]) for name, server in running.items()
+               if name != "empty handler"}
     for name, answer in answers.items():
         worst = max(abs(a - b) for a, b in zip(answers["gatecast"], answer, strict=True))
         if not worst <= TOLERANCE:
@@ -37,10 +38,13 @@ def crowd(place, running, file, clients, runs, seconds):
     for _ in range(runs):
         for name, server in running.items():
             taken[name].append(servers.wrk(place, server, file, clients, seconds))
-    summary = {name: {k: figures.summary([run[k] for run in all_runs]) for k in all_runs[0]} for name, all_runs in taken.items()}
-    rates = {name: [run["rate"] for run in all_runs] for name, all_runs in taken.items()}
-    ratio = {name: figures.ratio(rates["gatecast"], rates[name]) for name in rates if name != "gatecast"}
-    return {"clients": clients, "servers": summary, "ratio": ratio}
+    columns = {name: {k: [run[k] for run in all_runs] for k in all_runs[0]} for name, all_runs in taken.items()}
+    ours = columns["gatecast"]["rate"]
+    return {
+        "clients": clients,
+        "servers": {name: {k: figures.summary(v) for k, v in column.items()} for name, column in columns.items()},
+        "ratio": {name: figures.ratio(ours, column["rate"]) for name, column in columns.items() if name != "gatecast"},
+    }
 
 
 def lines(result):

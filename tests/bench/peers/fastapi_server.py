@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""fastapi_server.py FOLDER CASE - what people write to serve a model from PyTorch, without what costs most: the body is read
-as plain JSON, not by a typed schema, and the module is scripted and frozen. Prints its port."""
+"""fastapi_server.py FOLDER CASE - what people write to serve a model from PyTorch, without what costs most: the body is
+read as plain JSON, not by a typed schema, and the module is scripted and frozen. Prints its port."""
 import json
 import pathlib
 import socket

@@ -58,7 +58,7 @@ class Last(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A linear layer, sinusoids, PyTorch's own encoder layers; tensors are named as nn.TransformerEncoder names them."""
+    """A linear layer, sinusoids, PyTorch's own encoder layers; tensors have nn.TransformerEncoder's names."""
 
     def __init__(self, case):
         super().__init__()

@@ -1,4 +1,5 @@
-// node_server.js MODEL.onnx - what people write to serve a model from Node: JSON in, ONNX Runtime, JSON out. Prints its port.
+// node_server.js MODEL.onnx - what people write to serve a model from Node: JSON in, ONNX Runtime, JSON out. Prints its
+// port.
 "use strict";
 const http = require("node:http");
 const ort = require("onnxruntime-node");

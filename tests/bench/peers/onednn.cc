@@ -46,8 +46,8 @@ public:
 		else if (c->spec.encoder == ENCODER_LSTM)
 			create<dnnl::lstm_forward>({ inference, forward, x, none, none, wx, wh, b, y, h, h });
 		else
-			create<dnnl::vanilla_rnn_forward>({ inference, dnnl::algorithm::eltwise_tanh, forward, x, none, wx, wh, b, y,
-			                                    h });
+			create<dnnl::vanilla_rnn_forward>({ inference, dnnl::algorithm::eltwise_tanh, forward, x, none, wx, wh, b,
+			                                    y, h });
 	}
 
 	void run()

@@ -11,6 +11,7 @@ const ort = require("onnxruntime-node");
 const folder = process.argv[2];
 const cases = JSON.parse(fs.readFileSync(path.join(folder, "cases.json")));
 const OPTIONS = { intraOpNumThreads: 1, interOpNumThreads: 1, executionMode: "sequential", logSeverityLevel: 3 };
+const WARM_UP_CALLS = 5;
 const WARM_UP_US = 20000;
 
 /** Of the process, in microseconds. */
@@ -39,7 +40,9 @@ class Race {
 		this.session = await ort.InferenceSession.create(path.join(folder, `${name}.onnx`), OPTIONS);
 		this.through ??= await ort.InferenceSession.create(path.join(folder, "through.onnx"), OPTIONS);
 		this.feed = { input: input(name, steps, batch) };
-		for (let calls = 1, us = 0; us * calls < WARM_UP_US; calls *= 2) this.us = us = await this.calls(this.session, calls);
+		await this.calls(this.session, WARM_UP_CALLS);
+		this.us = 0;
+		for (let calls = 1; this.us * calls < WARM_UP_US; calls *= 2) this.us = await this.calls(this.session, calls);
 	}
 
 	async calls(session, n) {

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """torch_racer.py FOLDER eager|jit|double|train - PyTorch as a racer (racer.h), on the weights that bench_cases wrote.
 
-jit is scripted, frozen and warm. double computes in float64: what answers are measured against. train answers with the loss
-of one minibatch and its gradient, each sequence's targets being the first numbers of its first column; a call is forward,
-backward and a step of Adam."""
+jit is scripted, frozen and warm. double computes in float64: what answers are measured against. train answers with the
+loss of one minibatch and its gradient, each sequence's targets being the first numbers of its first column; a call is
+forward, backward and a step of Adam."""
 import json
 import pathlib
 import sys
@@ -20,7 +20,6 @@ WARM_UP_CALLS = 20                 # the jit's profiling executor optimises afte
 
 class Race:
     """Forward passes."""
-    now = staticmethod(time.process_time)
 
     def __init__(self, folder, kind):
         self.folder, self.kind = pathlib.Path(folder), kind
@@ -50,10 +49,10 @@ class Race:
         self.net(self.x)
 
     def calls(self, n):
-        start = self.now()
+        start = time.process_time()
         for _ in range(n):
             self.call()
-        return (self.now() - start) * 1e6 / n
+        return (time.process_time() - start) * 1e6 / n
 
     def time(self, ms):
         return self.calls(max(1, round(ms * 1e3 / self.us)))
@@ -63,8 +62,7 @@ class Race:
 
 
 class Training(Race):
-    """Steps of training: by the clock on the wall, as those of ours."""
-    now = staticmethod(time.perf_counter)
+    """Steps of training."""
 
     def __init__(self, folder, kind):
         super().__init__(folder, kind)
