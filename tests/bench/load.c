@@ -383,8 +383,10 @@ static void connect_all(struct load *l)
 		for (int i = 0; i < l->o.connections; i++)
 			connected += l->connection[i].state == IDLE;
 	}
-	if (!connected)
-		fail_now("nobody listens");
+	if (!connected) {
+		fprintf(stderr, "load: nobody listens at %s\n", l->o.host);
+		exit(EXIT_FAILURE);
+	}
 }
 
 static void run(struct load *l)
@@ -415,7 +417,8 @@ static void print_sample(const char *name, struct sample *s)
 	static const double shares[] = { 0.5, 0.9, 0.99, 0.999, 1 };
 	static const char *const names[] = { "p50", "p90", "p99", "p99.9", "max" };
 	printf(", \"%s_ms\": {", name);
-	qsort(s->ms, s->n, sizeof *s->ms, by_value);
+	if (s->n)
+		qsort(s->ms, s->n, sizeof *s->ms, by_value);
 	for (size_t i = 0; s->n && i < sizeof shares / sizeof *shares; i++)
 		printf("%s\"%s\": %.3f", i ? ", " : "", names[i], (double)s->ms[(size_t)(shares[i] * (double)(s->n - 1))]);
 	putchar('}');
