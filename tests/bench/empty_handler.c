@@ -1,5 +1,5 @@
 /* empty_handler.c - the floor of the serve benchmark: a libmicrohttpd server that reads a body and answers 200.
- * usage: empty_handler PORT   (ends at end of file on standard input) */
+ * usage: empty_handler [PORT]   (prints its port; ends at end of file on standard input) */
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <stdio.h>
@@ -30,14 +30,15 @@ static enum MHD_Result answer(void *cls, struct MHD_Connection *c, const char *u
 int main(int argc, char **argv)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	if (argc != 2)
+	if (argc > 2)
 		return 2;
-	a.sin_port = htons((uint16_t)atoi(argv[1]));
+	if (argc == 2)
+		a.sin_port = htons((uint16_t)atoi(argv[1]));
 	struct MHD_Daemon *d = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer, NULL,
 		MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&a, MHD_OPTION_LISTEN_BACKLOG_SIZE, 4096u, MHD_OPTION_END);
 	if (!d)
 		return 1;
-	puts("listening");
+	printf("%d\n", MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT)->port);
 	fflush(stdout);
 	char c;
 	while (read(STDIN_FILENO, &c, 1) > 0)
