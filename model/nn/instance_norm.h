@@ -1,12 +1,12 @@
 /* instance_norm.h - reversible instance normalisation (RevIN; Kim et al. 2022) around a whole network of numbers:
  *
- *     x ─► xn = (x - mean) / deviation * w + b ─► front … decoder ─► yn ─► y = (yn - b) / (w + eps^2) * deviation + mean
+ *     x ─► xn = (x - mean) / deviation * w + b ─► network ─► yn ─► y = (yn - b) / (w + eps^2) * deviation + mean
  *
  * mean and deviation = sqrt(var + eps) are each sequence's and channel's own, over its steps, var divided by their
  * number; w and b are learnt, a number a channel. Target k is channel k, so it takes that channel's four numbers back;
  * eps^2 keeps a weight of zero from dividing. Everything between, the teacher's values too, is in normalised units.
  *
- * As its authors have it, mean and deviation are constants in the backward pass: dx is the gradient through xn alone. */
+ * As its authors have it, mean and deviation are constants in the backward pass: dx is what comes through xn alone. */
 #ifndef GATECAST_NN_INSTANCE_NORM_H
 #define GATECAST_NN_INSTANCE_NORM_H
 
@@ -23,7 +23,7 @@ struct instance_norm_tape {
 	real *mean, *deviation;             /* [B][channels] */
 	real *x, *dx;                       /* [T][B][channels] normalised; dx is for a caller who wants none */
 	real *teacher, *dteacher;           /* [horizon][B][targets] normalised */
-	real *normal;                       /* [horizon][B][targets][levels] y before deviation and mean came on again */
+	real *normal;                       /* [horizon][B][targets][levels] y before deviation and mean come back */
 	real *dy;                           /* [horizon][B][targets][levels] of yn */
 };
 
