@@ -4,7 +4,7 @@
  *      "network": {"inputs", "vocabulary", "embedding",                              vocabulary: 0 of numbers
  *                  "encoder": "gru", "hidden", "layers", "bidirectional", "reverse", "bias", "reset_after", "relu",
  *                  "dropout", "heads", "feedforward", "norm_first", "gelu", "causal",  transformer; else 0 and false
- *                  "batch_norm",
+ *                  "batch_norm", "instance_norm",
  *                  "decoder": "attention", "score": "additive", "attention", "decoder_input", "segment",
  *                  "classes", "targets", "levels": [0.1, 0.5, 0.9], "median_level", "horizon"},
  *
@@ -152,6 +152,7 @@ static void write_encoder(const struct net_spec *s, struct strbuf *out)
 	json_member_flag(out, "gelu", s->gelu);
 	json_member_flag(out, "causal", s->causal);
 	json_member_flag(out, "batch_norm", s->batch_norm);
+	json_member_flag(out, "instance_norm", s->instance_norm);
 }
 
 static void write_decoder(const struct net_spec *s, struct strbuf *out)
@@ -490,6 +491,7 @@ static void read_additions(struct reader *r, struct net_spec *s)
 	s->embedding = read_int(r, "embedding", 0, NET_MAX_HIDDEN);
 	s->reverse = read_flag(r, "reverse");
 	s->batch_norm = read_flag(r, "batch_norm");
+	s->instance_norm = read_flag(r, "instance_norm");
 	s->segment = read_int(r, "segment", 0, NET_MAX_HORIZON);
 	s->classes = read_int(r, "classes", 0, NET_MAX_VOCABULARY);
 }

@@ -80,6 +80,7 @@ static const struct member encoder_members[] = {
 	{ "activation",       KIND_EITHER, .at = RECIPE(gelu), .choice = NAMES("relu", "gelu") },
 	{ "causal",           KIND_FLAG,   .at = RECIPE(causal) },
 	{ "batch_norm",       KIND_FLAG,   .at = RECIPE(batch_norm) },
+	{ "instance_norm",    KIND_FLAG,   .at = RECIPE(instance_norm) },
 	END
 };
 static const struct member decoder_members[] = {

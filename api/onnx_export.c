@@ -1,5 +1,6 @@
 /* onnx_export.c - see onnx_export.h. The chain of stages is that of model/nn/network.c, written in ONNX's operators:
  *
+ *     instance  ReduceMean of a series and of its squared deviations; the answer takes both back
  *     front     Gather of an embedding; segments are cut with Slice, Concat, Reshape
  *     encoder   GRU, LSTM, RNN; a Transformer of MatMul, Softmax, LayerNormalization
  *     norm      Sub, Div, Mul, Add with the statistics of training
@@ -17,7 +18,7 @@
 #include "api/onnx_cell.h"
 #include "model/nn/transformer.h"
 
-#define NORM_EPS 1e-5f      /* PyTorch's, of both norms */
+#define NORM_EPS 1e-5f      /* PyTorch's, of both norms; RevIN's, of the instance norm */
 #define MASKED   (-1e30f)   /* a score that softmax makes zero of */
 #define TO_END   INT32_MAX  /* of a slice */
 
@@ -26,7 +27,8 @@ struct exporter {
 	const struct net_spec *s;
 	struct tensor_table table;
 	int max_steps;
-	int input;                  /* as it comes */
+	int input, seen;            /* as it comes, as the network reads it */
+	int mean, deviation;        /* [B][1][inputs] of an instance norm */
 	int shape, batch, time;     /* of the input: [.] [1] [1] */
 	int attention;              /* [B][steps][T], or ONNX_ABSENT */
 };
@@ -105,6 +107,14 @@ static int output(struct exporter *x, int v)
 static int expand(struct exporter *x, int v, int shape)
 {
 	return BUILD(&x->b, "Expand", v, shape);
+}
+
+/* The mean over axis 1. */
+static int mean_of_steps(struct exporter *x, int v, bool keep)
+{
+	const int64_t time = 1;
+	const struct onnx_attribute a[] = { attribute_ints("axes", &time, 1), attribute_int("keepdims", keep) };
+	return build_node(&x->b, "ReduceMean", &v, 1, NULL, 1, a, 2);
 }
 
 /* --- cells ---------------------------------------------------------------------------------------------------------- */
@@ -191,15 +201,46 @@ static struct cell_result cell(struct exporter *x, const struct cell_values *v, 
 /* --- front ---------------------------------------------------------------------------------------------------------- */
 
 /* What the encoder reads of numbers and of tokens: [B][T][in]. */
+/* The series by its own mean and deviation: (x - mean) / sqrt(var + eps) * weight + bias. */
+static int normalise_series(struct exporter *x)
+{
+	struct onnx_build *b = &x->b;
+	x->mean = mean_of_steps(x, x->input, true);
+	int centred = BUILD(b, "Sub", x->input, x->mean);
+	int var = mean_of_steps(x, BUILD(b, "Mul", centred, centred), true);
+	x->deviation = BUILD(b, "Sqrt", BUILD(b, "Add", var, build_float(b, NORM_EPS)));
+	int normal = BUILD(b, "Div", centred, x->deviation);
+	return BUILD(b, "Add", BUILD(b, "Mul", normal, tensor(x, "instance_norm.weight")), tensor(x, "instance_norm.bias"));
+}
+
+/* The targets' part of the norm's weight or bias, as it meets [B][horizon][targets][levels]. */
+static int of_targets(struct exporter *x, const char *name)
+{
+	return unsqueeze(x, slice(x, tensor(x, "%s", name), 0, 0, x->s->targets), 1);
+}
+
+/* And back: the targets are the first channels. */
+static int invert_answer(struct exporter *x, int y)
+{
+	struct onnx_build *b = &x->b;
+	const struct net_spec *s = x->s;
+	int divisor = BUILD(b, "Add", of_targets(x, "instance_norm.weight"), build_float(b, NORM_EPS * NORM_EPS));
+	int deviation = unsqueeze(x, slice(x, x->deviation, 2, 0, s->targets), 3);
+	int mean = unsqueeze(x, slice(x, x->mean, 2, 0, s->targets), 3);
+	y = BUILD_RESHAPE(b, y, 0, 0, s->targets, s->levels);
+	int normal = BUILD(b, "Div", BUILD(b, "Sub", y, of_targets(x, "instance_norm.bias")), divisor);
+	return BUILD_RESHAPE(b, BUILD(b, "Add", BUILD(b, "Mul", normal, deviation), mean), 0, 0, net_outputs(s));
+}
+
 static int front(struct exporter *x)
 {
-	return x->s->vocabulary ? BUILD(&x->b, "Gather", tensor(x, "embedding.weight"), x->input) : x->input;
+	return x->s->vocabulary ? BUILD(&x->b, "Gather", tensor(x, "embedding.weight"), x->seen) : x->seen;
 }
 
 /* The last row of a series: [B][1][C]. */
 static int last_values(struct exporter *x)
 {
-	return slice(x, x->input, 1, -1, TO_END);
+	return slice(x, x->seen, 1, -1, TO_END);
 }
 
 /* Channels less their last values, with zeros in front up to whole segments: [B * C][segments][segment]. */
@@ -207,7 +248,7 @@ static int cut_segments(struct exporter *x, int *segments)
 {
 	struct onnx_build *b = &x->b;
 	int n = build_ints(b, (const int64_t[]){ x->s->segment }, 1);
-	int centred = BUILD_TRANSPOSE(b, BUILD(b, "Sub", x->input, last_values(x)), 0, 2, 1);
+	int centred = BUILD_TRANSPOSE(b, BUILD(b, "Sub", x->seen, last_values(x)), 0, 2, 1);
 	*segments = BUILD(b, "Div", BUILD(b, "Add", x->time, BUILD_INTS(b, x->s->segment - 1)), n);
 	int missing = BUILD(b, "Sub", BUILD(b, "Mul", *segments, n), x->time);
 	int zeros = BUILD(b, "ConstantOfShape", BUILD_CONCAT(b, 0, x->batch, BUILD_INTS(b, x->s->inputs), missing));
@@ -346,9 +387,7 @@ static int final_states(struct exporter *x, int outputs)
 
 static int mean_states(struct exporter *x, int outputs)
 {
-	const int64_t time = 1;
-	const struct onnx_attribute a[] = { attribute_ints("axes", &time, 1), attribute_int("keepdims", 0) };
-	return build_node(&x->b, "ReduceMean", &outputs, 1, NULL, 1, a, 2);
+	return mean_of_steps(x, outputs, false);
 }
 
 static struct encoded encode(struct exporter *x)
@@ -562,6 +601,7 @@ static void open_graph(struct exporter *x, const float *params, const struct onn
 	x->shape = BUILD(b, "Shape", x->input);
 	x->batch = slice(x, x->shape, 0, 0, 1);
 	x->time = slice(x, x->shape, 0, 1, 2);
+	x->seen = x->s->instance_norm ? normalise_series(x) : x->input;
 }
 
 static void close_graph(struct exporter *x, int y)
@@ -583,6 +623,7 @@ enum err onnx_export(const struct net_spec *s, const float *params, const struct
 	build_init(&x.b, a);
 	open_graph(&x, params, rider);
 	struct encoded encoded = encode(&x);
-	close_graph(&x, decode(&x, &encoded));
+	int y = decode(&x, &encoded);
+	close_graph(&x, s->instance_norm ? invert_answer(&x, y) : y);
 	return build_end(&x.b, out, e);
 }

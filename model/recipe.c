@@ -216,7 +216,7 @@ static enum err check_limits(const struct recipe *r, struct error *e)
 enum trait {
 	TRAIT_RECURRENT = 1, TRAIT_GRU_CELL = 2, TRAIT_RNN = 4, TRAIT_TRANSFORMER = 8, TRAIT_ATTENTION = 16,
 	TRAIT_MOMENTUM = 32, TRAIT_LSTM = 64, TRAIT_FEEDBACK = 128, TRAIT_SEGMENT = 256, TRAIT_TEXT = 512,
-	TRAIT_CROP = 1024,
+	TRAIT_CROP = 1024, TRAIT_FORECAST = 2048,
 };
 
 static unsigned traits(const struct recipe *r)
@@ -234,6 +234,7 @@ static unsigned traits(const struct recipe *r)
 		{ attention && r->decoder_input == DECODER_CONTEXT_PREVIOUS, TRAIT_FEEDBACK },
 		{ r->decoder == DECODER_SEGMENT, TRAIT_SEGMENT },
 		{ r->categorical, TRAIT_TEXT },
+		{ recipe_task(r) == TASK_FORECAST, TRAIT_FORECAST },
 		{ recipe_task(r) != TASK_TRANSLATE, TRAIT_CROP },   /* half a sentence has another translation */
 		{ r->optimizer == OPTIMIZER_SGD || r->optimizer == OPTIMIZER_RMSPROP, TRAIT_MOMENTUM },
 	};
@@ -259,6 +260,7 @@ static const struct { const char *where; size_t at, size; unsigned trait; const 
 	OWNED("/encoder/norm_first",       norm_first,      TRAIT_TRANSFORMER, "the transformer"),
 	OWNED("/encoder/activation",       gelu,            TRAIT_TRANSFORMER, "the transformer"),
 	OWNED("/encoder/causal",           causal,          TRAIT_TRANSFORMER, "the transformer"),
+	OWNED("/encoder/instance_norm",  instance_norm,   TRAIT_FORECAST,    "forecasters of numbers"),
 	OWNED("/decoder/score",            score,           TRAIT_ATTENTION,   "the attention decoder"),
 	OWNED("/decoder/input",            decoder_input,   TRAIT_ATTENTION,   "the attention decoder"),
 	OWNED("/decoder/teacher_forcing",  teacher_forcing, TRAIT_FEEDBACK,
@@ -390,13 +392,25 @@ static enum err check_same_columns(const struct recipe *r, struct error *e)
 		"them out", decoder_names[r->decoder]);
 }
 
+/* Target k takes its level and spread back from channel k. */
+static enum err check_leading_columns(const struct recipe *r, struct error *e)
+{
+	for (int i = 0; r->instance_norm && r->features && i < r->targets; i++)
+		if (i >= r->features || strcmp(r->feature[i], r->target[i]))
+			return fail(e, ERR_INVALID, "/features", "with instance_norm the features begin with the targets in their "
+				"order; \"%s\" is not the feature at %d", r->target[i], i);
+	return ERR_OK;
+}
+
 static enum err check_all_columns(const struct recipe *r, struct error *e)
 {
 	bool text = recipe_reads_text(r), corpus = recipe_task(r) == TASK_GENERATE;
 	enum err rc = check_columns(r->targets, corpus ? 0 : 1, text ? 1 : PIPELINE_MAX_TARGETS, r->target, "/target", e);
 	if (!rc)
 		rc = check_columns(r->features, 0, corpus ? 0 : text ? 1 : PIPELINE_MAX_FEATURES, r->feature, "/features", e);
-	return rc ? rc : check_same_columns(r, e);
+	if (!rc)
+		rc = check_same_columns(r, e);
+	return rc ? rc : check_leading_columns(r, e);
 }
 
 static enum err check_split(const struct recipe *r, struct error *e)
@@ -486,7 +500,7 @@ static struct net_spec composition(const struct recipe *r)
 		.encoder = r->encoder, .hidden = r->hidden, .layers = r->layers,
 		.bidirectional = r->bidirectional && !transformer, .reverse = r->reverse,
 		.bias = r->bias, .reset_after = r->reset_after, .relu = r->relu, .dropout = r->dropout,
-		.batch_norm = r->batch_norm,
+		.batch_norm = r->batch_norm, .instance_norm = r->instance_norm,
 		.decoder = r->decoder, .score = r->score,
 		.decoder_input = attention ? r->decoder_input : DECODER_CONTEXT,
 		.targets = 1, .levels = 1, .horizon = r->horizon,

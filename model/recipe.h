@@ -61,6 +61,7 @@ struct recipe {
 	enum encoder_type encoder;
 	int hidden, layers;
 	bool bidirectional, reverse, bias, reset_after /* of GRU cells */, relu /* of an RNN */, batch_norm;
+	bool instance_norm;            /* of forecasters; the features begin with the targets */
 	double dropout;
 	int heads, feedforward;        /* of a transformer, as the next three */
 	bool norm_first, gelu, causal;

@@ -100,6 +100,8 @@ enum err samples_init(struct samples *s, const struct recipe *r, const struct fr
 	rc = pipeline_fit(&s->pipeline, s->rows, s->train_rows, e);
 	if (rc)
 		goto done;
+	if (r->instance_norm)
+		pipeline_share_units(&s->pipeline);
 	s->series = reallocarray(NULL, s->n, (size_t)r->targets * sizeof *s->series);
 	if (!s->series) {
 		rc = fail_nomem(e);

@@ -210,6 +210,7 @@ uint64_t trainer_fingerprint(const struct trainer *t)
 	const int whole[] = {
 		r->window, r->horizon, r->unit, r->max_vocabulary, r->min_count, r->embedding,
 		r->encoder, r->hidden, r->layers, r->bidirectional, r->reverse, r->bias, r->reset_after, r->relu, r->batch_norm,
+		r->instance_norm,
 		r->heads, r->feedforward, r->norm_first, r->gelu, r->causal, r->decoder, r->score, r->decoder_input, r->segment,
 		r->categorical, r->levels, r->loss, r->init.orthogonal, r->random_crop, r->optimizer, r->batch_size, r->epochs,
 		r->scheduler, r->scheduler_patience, r->scheduler_step_size, r->warmup_epochs, r->early_stopping_patience,

@@ -58,4 +58,6 @@ void decode(struct group *g, const struct infer_model *m)
 		decode_segments(g, m);
 		break;
 	}
+	if (m->spec.instance_norm)
+		instance_invert(g, m);
 }

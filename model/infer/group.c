@@ -26,10 +26,13 @@ static void layout_front(struct group *g, const struct infer_model *m, size_t T,
 {
 	const bool cut = m->spec.decoder == DECODER_SEGMENT;
 	const int in = net_encoder_inputs(&m->spec);
+	const size_t instance = m->spec.instance_norm ? KERNEL_ROWS * (size_t)m->spec.inputs : 0;
 
 	g->x_step = (size_t)(cut ? kernels_pad(in) : in);
 	g->x_stride = T * g->x_step + LINE;
 	g->x = take(room, KERNEL_ROWS * g->x_stride);
+	g->mean = take(room, instance);
+	g->deviation = take(room, instance);
 	g->cut = take(room, cut ? T * (size_t)m->spec.segment : 0);
 }
 

@@ -4,8 +4,8 @@
  *     run.c     order, groups ──► front.c ──► encode.c ──► decode.c ──► attention.c      beam.c
  *                                 front       encoder,                  head.c           the same with
  *                                             batch norm                steps.c          attention.c's step
- *                                                                       reconstruct.c
- *                                                                       segment.c
+ *                                                                       reconstruct.c    instance_norm.c
+ *                                                                       segment.c        around both ends
  *
  * A row's states are slots of both directions' units side by side, a slot with
  * the start wherever a direction begins. The forward direction runs first: its
@@ -36,6 +36,7 @@ struct group {
 	int rows;
 	struct row row[KERNEL_ROWS];
 	/* front */
+	float *mean, *deviation;                        /* [row][inputs] of the sequences, instance norm */
 	float *x;            size_t x_stride, x_step;   /* [row][T][what the encoder reads], steps x_step apart */
 	float *cut;                                     /* [T][segment] of one row, segment decoder */
 	/* encoder */
@@ -101,6 +102,12 @@ static inline float *top_states(const struct group *g, const struct infer_model 
 
 /** The sequences into x: as they are, as vectors of tokens, or as segments. */
 void front_load(const struct group *g, const struct infer_model *m);
+/** The sequences' means and deviations, for an instance norm. */
+void instance_measure(const struct group *g, const struct infer_model *m);
+/** A row's number of a channel as the network reads it: as it is without an instance norm. */
+float instance_seen(const struct group *g, const struct infer_model *m, int r, int channel, float x);
+/** The sequences' answers back to their means and deviations. */
+void instance_invert(const struct group *g, const struct infer_model *m);
 /** x through the encoder and the batch norm behind it. */
 void encode(const struct group *g, const struct infer_model *m);
 

@@ -5,7 +5,7 @@
  * one aligned block, those that a spec does not have with no numbers, and
  * behind them the tables, which are no products' weights:
  *
- *     encoder | cell | segment | key | query | output | v | tokens | norm | classes | positions | channels
+ *     encoder | cell | segment | key | query | output | v | instance | tokens | norm | classes | positions | channels
  */
 #include "model/infer/model.h"
 #include "model/infer/int8.h"
@@ -131,15 +131,18 @@ static int packs_of(struct infer_model *m, struct pack *all[MAX_PACKS])
 
 /* A table: where it is pointed to, and its numbers. */
 struct table { float **at; size_t n; };
-enum { TABLE_V, TABLE_TOKENS, TABLE_SCALE, TABLE_SHIFT, TABLE_CLASSES, TABLE_POSITIONS, TABLE_CHANNELS, TABLES };
+enum { TABLE_V, TABLE_INSTANCE_WEIGHT, TABLE_INSTANCE_BIAS, TABLE_TOKENS, TABLE_SCALE, TABLE_SHIFT, TABLE_CLASSES, TABLE_POSITIONS, TABLE_CHANNELS, TABLES };
 
 static void tables_of(struct infer_model *m, struct table all[TABLES])
 {
 	const struct net_spec *s = &m->spec;
 	const size_t hid = (size_t)s->hidden, norm = s->batch_norm ? (size_t)m->width : 0;
+	const size_t instance = s->instance_norm ? (size_t)s->inputs : 0;
 	const bool classes = s->classes && net_feeds_back(s), segments = s->decoder == DECODER_SEGMENT;
 
 	all[TABLE_V] = (struct table){ &m->v, net_additive(s) ? (size_t)m->attention : 0 };
+	all[TABLE_INSTANCE_WEIGHT] = (struct table){ &m->instance_weight, instance };
+	all[TABLE_INSTANCE_BIAS] = (struct table){ &m->instance_bias, instance };
 	all[TABLE_TOKENS] = (struct table){ &m->tokens, (size_t)s->vocabulary * s->embedding };
 	all[TABLE_SCALE] = (struct table){ &m->norm_scale, norm };
 	all[TABLE_SHIFT] = (struct table){ &m->norm_shift, norm };
@@ -290,6 +293,8 @@ static void pack_table(const struct packer *k, float *to, const char *name)
 
 static void pack_tables(struct infer_model *m, const struct packer *k)
 {
+	pack_table(k, m->instance_weight, "instance_norm.weight");
+	pack_table(k, m->instance_bias, "instance_norm.bias");
 	pack_table(k, m->tokens, "embedding.weight");
 	pack_table(k, m->classes, "decoder.embedding.weight");
 	pack_table(k, m->positions, "decoder.position.weight");

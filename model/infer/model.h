@@ -17,6 +17,7 @@ struct infer_model {
 		struct cell encoder[NET_MAX_LAYERS][2];   /* a recurrent encoder, or */
 		struct transformer transformer;
 	};
+	float *instance_weight, *instance_bias;   /* instance norm: [inputs], or NULL */
 	float *norm_scale, *norm_shift;  /* batch norm: [width], zeros behind the units; or NULL */
 	struct pack key, query;          /* additive score: scaled by ATTEND_SCALE_IN */
 	float *v;                        /* additive score: [attention] scaled by ATTEND_SCALE_V; dot: NULL */

@@ -25,7 +25,7 @@ static void answer_segment(const struct group *g, const struct infer_model *m, i
 	for (int r = 0; r < g->rows; r++) {
 		const struct infer_sequence *seq = g->row[r].seq;
 		const size_t channel = (size_t)g->row[r].channel;
-		const float last = seq->x[((size_t)seq->T - 1) * channels + channel];
+		const float last = instance_seen(g, m, r, (int)channel, seq->x[((size_t)seq->T - 1) * channels + channel]);
 		const float *y = g->y + (size_t)r * m->outputs;
 		for (size_t step = 0; step < steps; step++)
 			for (size_t level = 0; level < levels; level++)

@@ -61,7 +61,7 @@ void attention_decoder_forward(const struct attention_decoder *d, const real *pa
 void attention_decoder_backward(const struct attention_decoder *d, const real *params, const struct packing *p,
                                 const real *keys, const struct network_input *in, const real *dy,
                                 struct attention_decoder_tape *tape, real *dparams, real *dkeys,
-                                struct cell_state dfirst)
+                                struct cell_state dfirst, real *dteacher)
 {
 	int din = d->cell.in, out = d->output.out, hid = d->cell.hid, B = p->B;
 	int rows = d->horizon * B;
@@ -76,7 +76,7 @@ void attention_decoder_backward(const struct attention_decoder *d, const real *p
 		cell_input_backward(&d->cell, params, t * B, B, &tape->cell, tape->dinput);
 		if (d->feedback.n)
 			feedback_backward(&d->feedback, in, t, tape->dinput + hid, din, &tape->feedback, dparams,
-			                  t ? tape->dy + step_row(p, t - 1, out) : NULL);
+			                  t ? tape->dy + step_row(p, t - 1, out) : NULL, dteacher);
 		attention_backward(&d->attention, params, p, t, keys, tape->dinput, din, &tape->attention, dkeys,
 		                   dparams, dstate.h);
 	}

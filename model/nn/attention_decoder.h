@@ -41,10 +41,11 @@ void attention_decoder_tape_take(struct attention_decoder_tape *t, const struct 
 void attention_decoder_forward(const struct attention_decoder *d, const real *params, const struct packing *p,
                                const real *keys, struct cell_state first, const struct network_input *in,
                                struct attention_decoder_tape *tape, real *y);
-/** dkeys [rows][width] and dparams are added to; dfirst [B][width] is written. */
+/** dkeys [rows][width], dparams and dteacher [horizon][B][targets], which may be NULL, are added to; dfirst [B][width] is
+ *  written. */
 void attention_decoder_backward(const struct attention_decoder *d, const real *params, const struct packing *p,
                                 const real *keys, const struct network_input *in, const real *dy,
                                 struct attention_decoder_tape *tape, real *dparams, real *dkeys,
-                                struct cell_state dfirst);
+                                struct cell_state dfirst, real *dteacher);
 
 #endif

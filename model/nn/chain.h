@@ -1,4 +1,4 @@
-/* chain.h - the four stages of a network, and where their activations lie in the caller's scratch: for network.c, which
+/* chain.h - the stages of a network, and where their activations lie in the caller's scratch: for network.c, which
  * runs them, and trace.c, which looks at what they left. Both structures are computed afresh by each call. */
 #ifndef GATECAST_NN_CHAIN_H
 #define GATECAST_NN_CHAIN_H
@@ -7,8 +7,10 @@
 #include "model/nn/decoder.h"
 #include "model/nn/encoder.h"
 #include "model/nn/front.h"
+#include "model/nn/instance_norm.h"
 
 struct chain {
+	struct instance_norm instance;
 	struct front front;
 	struct encoder encoder;
 	struct batch_norm norm;
@@ -16,6 +18,7 @@ struct chain {
 };
 
 struct chain_tape {
+	struct instance_norm_tape instance;
 	struct front_tape front;
 	struct encoder_tape encoder;
 	struct batch_norm_tape norm;

@@ -109,7 +109,7 @@ void decoder_backward(const struct decoder *d, const real *params, const struct 
 	switch (d->type) {
 	case DECODER_ATTENTION:
 		attention_decoder_backward(&d->attention, params, p, from->outputs, in, dy, &tape->attention, dparams,
-		                           dfrom->outputs, dsummary);
+		                           dfrom->outputs, dsummary, dfrom->teacher);
 		break;
 	case DECODER_LAST:
 	case DECODER_MEAN:

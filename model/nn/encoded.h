@@ -17,6 +17,7 @@ struct encoded_gradient {
 	real *outputs;
 	struct cell_state final;
 	real *base;                     /* there even without a base */
+	real *teacher;                  /* of the teacher's values where the decoder read them; NULL: nobody asks */
 };
 
 #endif

@@ -31,11 +31,16 @@ static inline size_t row_at(int b, int ld)
 	return (size_t)b * (size_t)ld;
 }
 
+/* Where the teacher's values of the step before stand. */
+static size_t teacher_at(const struct feedback *f, const struct network_input *in, int b, int step)
+{
+	return (((size_t)step - 1) * (size_t)in->B + (size_t)b) * (size_t)f->targets;
+}
+
 /* The truth of the step before where sequence b must read it, or NULL. */
 static const real *forced(const struct feedback *f, const struct network_input *in, int b, int step)
 {
-	size_t row = ((size_t)step - 1) * (size_t)in->B + (size_t)b;
-	return teacher_forces(in, b, step) ? in->teacher + row * (size_t)f->targets : NULL;
+	return teacher_forces(in, b, step) ? in->teacher + teacher_at(f, in, b, step) : NULL;
 }
 
 /* Target k in a row of the answer. */
@@ -102,12 +107,15 @@ void feedback_forward(const struct feedback *f, const real *params, const struct
 }
 
 static void read_numbers_backward(const struct feedback *f, const struct network_input *in, int step,
-                                  const real *dread, int ld, real *dy)
+                                  const real *dread, int ld, real *dy, real *dteacher)
 {
 	for (int b = 0; b < in->B; b++) {
+		const real *d = dread + row_at(b, ld);
 		bool own = !forced(f, in, b, step);
 		for (int k = 0; k < f->targets && own; k++)
-			dy[row_at(b, f->outputs) + (size_t)middle(f, k)] += dread[row_at(b, ld) + (size_t)k];
+			dy[row_at(b, f->outputs) + (size_t)middle(f, k)] += d[k];
+		if (!own && dteacher)
+			vector_add_scaled(f->targets, 1, d, dteacher + teacher_at(f, in, b, step));
 	}
 }
 
@@ -120,10 +128,10 @@ static void read_classes_backward(const struct feedback *f, const struct network
 }
 
 void feedback_backward(const struct feedback *f, const struct network_input *in, int step, const real *dread, int ld,
-                       const struct feedback_tape *tape, real *dparams, real *dy)
+                       const struct feedback_tape *tape, real *dparams, real *dy, real *dteacher)
 {
 	if (f->classes)
 		read_classes_backward(f, in, step, dread, ld, tape, dparams);
 	else if (step)
-		read_numbers_backward(f, in, step, dread, ld, dy);
+		read_numbers_backward(f, in, step, dread, ld, dy, dteacher);
 }

@@ -5,7 +5,7 @@
  *     classes     NET_BOUNDARY's vector  the vector of the best scored class,   that of the teacher's class
  *                                        the lowest of equals
  *
- * The gradient flows back through own numbers alone: a teacher's are given, and a choice of a class has none. The
+ * The gradient flows back through own numbers, and to the teacher's where somebody asks; a choice of a class has none. The
  * vectors, which are weights, receive theirs from every step that read them. */
 #ifndef GATECAST_NN_FEEDBACK_H
 #define GATECAST_NN_FEEDBACK_H
@@ -31,8 +31,9 @@ void feedback_tape_take(struct feedback_tape *t, const struct feedback *f, int h
 /** y [B][outputs] of the step before, NULL at step 0; to [B][n], `ld` apart. */
 void feedback_forward(const struct feedback *f, const real *params, const struct network_input *in, int step,
                       const real *y, struct feedback_tape *tape, real *to, int ld);
-/** From the gradient of what was read to dy [B][outputs] of the step before and to dparams, both added to. */
+/** From the gradient of what was read to dy [B][outputs] of the step before, to dteacher as in->teacher (numbers; may be
+ *  NULL) and to dparams, all added to. */
 void feedback_backward(const struct feedback *f, const struct network_input *in, int step, const real *dread, int ld,
-                       const struct feedback_tape *tape, real *dparams, real *dy);
+                       const struct feedback_tape *tape, real *dparams, real *dy, real *dteacher);
 
 #endif

@@ -1,7 +1,7 @@
-/* network.c - the chain of the four stages, and nothing but that:
+/* network.c - the chain of the stages, and nothing but that:
  *
- *     in ─► front ─► encoder ─► batch norm ─┬─ outputs ─────┐
- *                       └── c of an LSTM    └► final states ─┴─► decoder ─► y
+ *     in ─► (instance ─► front ─► encoder ─► batch norm ─┬─ outputs ─────┐
+ *             norm)                  └── c of an LSTM    └► final states ─┴─► decoder ─► (its inverse) ─► y
  *
  * The final h is gathered from the outputs, behind the norm, each direction's at its own last step; so its gradient
  * takes the outputs' way. A `struct chain` says where each stage's weights lie in the flat block; a `struct
@@ -17,6 +17,7 @@ static void chain_at(const struct net_spec *s, struct chain *net)
 {
 	struct tensor_table table;
 	net_tensors(s, &table);
+	net->instance = instance_norm_at(s, &table);
 	front_at(s, &table, &net->front);
 	encoder_at(s, &table, &net->encoder);
 	net->norm = batch_norm_at(s, &table);
@@ -25,6 +26,7 @@ static void chain_at(const struct net_spec *s, struct chain *net)
 
 static void chain_tape_take(const struct chain *net, int T, int B, struct scratch *s, struct chain_tape *w)
 {
+	instance_norm_tape_take(&w->instance, &net->instance, T, B, s);
 	front_tape_take(&w->front, &net->front, T, B, s);
 	const struct packing *p = front_packing(&net->front, &w->front);
 	size_t rows = (size_t)p->T * (size_t)p->B, b = (size_t)p->B;
@@ -37,6 +39,7 @@ static void chain_tape_take(const struct chain *net, int T, int B, struct scratc
 	w->gradient.outputs = scratch_take(s, rows * (size_t)width);
 	cell_state_take(&w->gradient.final, memory, b, width, s);
 	w->gradient.base = scratch_take(s, b);
+	w->gradient.teacher = net->instance.channels ? w->instance.dteacher : NULL;
 }
 
 size_t network_scratch(const struct net_spec *s, int T, int B)
@@ -89,7 +92,9 @@ void network_forward(const struct net_spec *s, const real *params, const struct 
 	struct chain_tape w;
 
 	chain_open(s, in, ws, &net, &w);
-	front_forward(&net.front, params, in, &w.front);
+	instance_norm_forward(&net.instance, params, in, &w.instance);
+	const struct network_input read = instance_norm_input(&net.instance, in, &w.instance);
+	front_forward(&net.front, params, &read, &w.front);
 	struct encoded encoded = encoded_of(&net, &w);
 	const struct packing *p = encoded.packing;
 	encoder_forward(&net.encoder, params, p, front_outputs(&net.front, &w.front), start_of(s, in), in->dropout,
@@ -97,7 +102,8 @@ void network_forward(const struct net_spec *s, const real *params, const struct 
 	batch_norm_forward(&net.norm, params, p->rows, encoder_outputs(&net.encoder, &w.encoder), trains(in),
 	                   &w.norm);
 	encoder_final(&net.encoder, p, &w.encoder, encoded.outputs, w.final);
-	decoder_forward(&net.decoder, params, &encoded, in, &w.decoder, out);
+	decoder_forward(&net.decoder, params, &encoded, &read, &w.decoder, out);
+	instance_norm_invert(&net.instance, params, in->B, &w.instance, out->y);
 	if (net_has_states(s))
 		encoder_states(&net.encoder, p, &w.encoder, out->final);
 }
@@ -123,10 +129,14 @@ void network_backward(const struct net_spec *s, const real *params, const struct
 	struct encoded encoded = encoded_of(&net, &w);
 	const struct packing *p = encoded.packing;
 	gradient_clear(&net, p, d);
-	decoder_backward(&net.decoder, params, &encoded, in, dy, &w.decoder, dparams, d);
+	const struct network_input read = instance_norm_input(&net.instance, in, &w.instance);
+	const real *danswer = instance_norm_invert_backward(&net.instance, params, in->B, dy, &w.instance, dparams);
+	real *dread = instance_norm_gradient(&net.instance, dx, &w.instance);
+	decoder_backward(&net.decoder, params, &encoded, &read, danswer, &w.decoder, dparams, d);
 	encoder_final_backward(&net.encoder, p, d->final.h, d->outputs);
 	batch_norm_backward(&net.norm, params, p->rows, trains(in), &w.norm, dparams, d->outputs);
 	encoder_backward(&net.encoder, params, p, front_outputs(&net.front, &w.front), in->dropout, d->outputs,
-	                 d->final.c, &w.encoder, dparams, front_gradient(&net.front, dx, &w.front));
-	front_backward(&net.front, params, in, d->base, &w.front, dparams, dx);
+	                 d->final.c, &w.encoder, dparams, front_gradient(&net.front, dread, &w.front));
+	front_backward(&net.front, params, &read, d->base, &w.front, dparams, dread);
+	instance_norm_backward(&net.instance, params, in, &w.instance, dparams, dread);
 }

@@ -60,7 +60,7 @@ void network_forward(const struct net_spec *s, const real *params, const struct 
 
 /**
  * After network_forward() with the same arguments, once: it writes over what forward saved. dy as y; what follows the
- * final states sends no gradient. dparams is added to; the places of statistics receive the call's own mean and
+ * final states sends no gradient, nor do the mean and deviation of an instance norm. dparams is added to; the places of statistics receive the call's own mean and
  * (unbiased) variance in training, nothing in evaluation. dx [T][B][inputs] may be NULL; else it is written (zeros with a vocabulary).
  */
 void network_backward(const struct net_spec *s, const real *params, const struct network_input *in, const real *dy,

@@ -116,6 +116,21 @@ static enum err check_segment(const struct net_spec *s, struct error *e)
 	return ERR_OK;
 }
 
+/* The forecast takes its channel's level and spread back; what answers each step has seen none of what comes, and what
+ * reconstructs would be told what it is to find out. */
+static enum err check_instance_norm(const struct net_spec *s, struct error *e)
+{
+	if (s->vocabulary || s->classes)
+		return fail(e, ERR_INVALID, "instance_norm", "instance_norm is for a network that takes numbers and gives numbers");
+	if (net_answers_steps(s))
+		return fail(e, ERR_INVALID, "instance_norm", "instance_norm is for the decoders attention, last, mean, pool and "
+			"segment");
+	if (s->targets > s->inputs)
+		return fail(e, ERR_INVALID, "targets", "with instance_norm the targets are the first inputs: at most %d; it is %d",
+		            s->inputs, s->targets);
+	return ERR_OK;
+}
+
 static enum err check_composition(const struct net_spec *s, struct error *e)
 {
 	const bool same = s->decoder == DECODER_RECONSTRUCT || s->decoder == DECODER_SEGMENT;
@@ -131,6 +146,11 @@ static enum err check_composition(const struct net_spec *s, struct error *e)
 	if (same && s->targets != s->inputs)
 		return fail(e, ERR_INVALID, "targets", "this decoder gives what goes in: targets must be inputs, %d; it is %d",
 		            s->inputs, s->targets);
+	if (s->instance_norm) {
+		enum err rc = check_instance_norm(s, e);
+		if (rc)
+			return rc;
+	}
 	return s->decoder == DECODER_SEGMENT ? check_segment(s, e) : ERR_OK;
 }
 
@@ -194,8 +214,23 @@ static void add_codes(struct tensor_table *t, int things, int n, const char *nam
 	t->tensor[t->n - 1].init = INIT_NORMAL;
 }
 
+__attribute__((format(printf, 3, 4)))
+static void add_norm(struct tensor_table *t, int hid, const char *fmt, ...)
+{
+	char norm[48];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(norm, sizeof norm, fmt, ap);
+	va_end(ap);
+	add(t, 1, hid, 0, "%s.weight", norm);
+	t->tensor[t->n - 1].init = INIT_ONE;
+	add(t, 1, hid, 0, "%s.bias", norm);
+}
+
 static void add_front(const struct net_spec *s, struct tensor_table *t)
 {
+	if (s->instance_norm)
+		add_norm(t, s->inputs, "instance_norm");
 	if (s->vocabulary)
 		add_codes(t, s->vocabulary, s->embedding, "embedding.weight");
 	if (s->decoder == DECODER_SEGMENT) {
@@ -214,19 +249,6 @@ static void add_recurrent(const struct net_spec *s, struct tensor_table *t)
 			add_cell(t, net_encoder_cell(s), "encoder", suffix, in, s->hidden, s->bias);
 		}
 	}
-}
-
-__attribute__((format(printf, 3, 4)))
-static void add_norm(struct tensor_table *t, int hid, const char *fmt, ...)
-{
-	char norm[48];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(norm, sizeof norm, fmt, ap);
-	va_end(ap);
-	add(t, 1, hid, 0, "%s.weight", norm);
-	t->tensor[t->n - 1].init = INIT_ONE;
-	add(t, 1, hid, 0, "%s.bias", norm);
 }
 
 static void add_transformer_layer(const struct net_spec *s, int k, struct tensor_table *t)

@@ -15,7 +15,11 @@
  *     embedding.weight              [vocabulary][embedding]    with a vocabulary; in_0 = embedding
  *     segment.weight, bias          [hid][segment], [hid]      with the segment decoder; in_0 = hid
  *
- * and without either in_0 = inputs. G gates: r z n of a GRU (3), i f g o of an LSTM (4), one of an RNN:
+ * and without either in_0 = inputs. Around all of it, with instance_norm (instance_norm.h):
+ *
+ *     instance_norm.weight, bias    [inputs] each
+ *
+ * G gates: r z n of a GRU (3), i f g o of an LSTM (4), one of an RNN:
  *
  *     encoder.weight_ih_l{k}        [G hid][in_k]   in_k = width above layer 0
  *     encoder.weight_hh_l{k}        [G hid][hid]
@@ -115,6 +119,8 @@ struct net_spec {
 	int heads, feedforward;     /* transformer; heads divide hidden */
 	bool norm_first, gelu, causal;   /* transformer */
 	bool batch_norm;            /* behind the encoder */
+	bool instance_norm;         /* around the network: each sequence by its own mean and deviation. Numbers in and out,
+	                             * decoders attention, last, mean, pool and segment; target k is channel k */
 	enum decoder_type decoder;
 	enum score_type score;      /* attention decoder */
 	int attention;              /* size of the additive score's space, pool's too; 0 where there is none */
@@ -144,7 +150,8 @@ struct tensor {
 	bool statistic;             /* measured in training, not learnt: the optimiser leaves it alone */
 };
 
-/* A transformer's own four, with an embedding, batch norm's four, and the attention decoder with classes: 9, output 2. */
+/* A transformer's own four, with an embedding, batch norm's four, and the attention decoder with classes: 9, output 2.
+ * Instance norm's two go without either embedding. */
 #define NET_MAX_TENSORS (12 * NET_MAX_LAYERS + 20)
 
 struct tensor_table {

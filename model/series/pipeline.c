@@ -542,6 +542,12 @@ static double volatility(const struct target *t, const double *x, int window)
 	return window > 1 && !t->absolute ? fmax(sqrt(sum / (window - 1)), VOLATILITY_FLOOR) : 1;
 }
 
+void pipeline_share_units(struct pipeline *p)
+{
+	for (int t = 0; t < p->targets; t++)
+		p->target[t].scale = p->channel[t].scale;
+}
+
 size_t pipeline_scratch(const struct pipeline *p)
 {
 	return 4 * (size_t)pipeline_context(p);   /* a column, two channels, feature_compute's own */

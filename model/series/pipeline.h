@@ -90,6 +90,10 @@ enum err pipeline_rows(const struct pipeline *p, const struct frame *f, double *
  *  pipeline_context + horizon rows. shrink is left as it is, and absolute, which decides what is fitted. */
 enum err pipeline_fit(struct pipeline *p, const double *rows, size_t n, struct error *e);
 
+/** Have the network speak of each target in the units of the channel of its number, which holds the same column: for one
+ *  that gives a channel's level and spread to its answer. */
+void pipeline_share_units(struct pipeline *p);
+
 /** Doubles of scratch that pipeline_window needs. */
 size_t pipeline_scratch(const struct pipeline *p);
 /** x [window][channels] and the anchor from the context rows [context][columns] without NaN. Allocates nothing. */

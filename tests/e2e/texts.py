@@ -30,7 +30,7 @@ def document(task, hidden=HIDDEN):
             "inputs": 1, "vocabulary": len(TOKENS), "embedding": EMBEDDING, "encoder": "gru", "hidden": hidden, "layers": 1,
             "bidirectional": False, "reverse": False, "bias": True, "reset_after": True, "relu": False, "dropout": 0, "heads": 0,
             "feedforward": 0, "norm_first": False, "gelu": False, "causal": False, "batch_norm": False,
-            "decoder": {"generate": "token", "classify": "last", "translate": "attention"}[task], "score": "additive",
+            "instance_norm": False, "decoder": {"generate": "token", "classify": "last", "translate": "attention"}[task], "score": "additive",
             "attention": 5 if attends else 0, "decoder_input": "context+previous" if attends else "context", "segment": 0,
             "classes": classes, "targets": 1, "levels": [], "median_level": 0, "horizon": ANSWER if attends else 1},
         "text": {"task": task, "max_steps": WINDOW, "source": source("character", TOKENS), "target": target},

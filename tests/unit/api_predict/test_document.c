@@ -16,7 +16,7 @@
 #define NETWORK(decoder, vocabulary, classes, attention, input, horizon) \
 	"\"network\":{\"inputs\":1,\"vocabulary\":" vocabulary ",\"embedding\":4,\"encoder\":\"lstm\",\"hidden\":8,\"layers\":1," \
 	"\"bidirectional\":false,\"reverse\":false,\"bias\":true,\"reset_after\":true,\"relu\":false,\"dropout\":0,\"heads\":0," \
-	"\"feedforward\":0,\"norm_first\":false,\"gelu\":false,\"causal\":false,\"batch_norm\":true,\"decoder\":\"" decoder "\"," \
+	"\"feedforward\":0,\"norm_first\":false,\"gelu\":false,\"causal\":false,\"batch_norm\":true,\"instance_norm\":false,\"decoder\":\"" decoder "\"," \
 	"\"score\":\"additive\",\"attention\":" attention ",\"decoder_input\":\"" input "\",\"segment\":0,\"classes\":" classes "," \
 	"\"targets\":1,\"levels\":[],\"median_level\":0,\"horizon\":" horizon "},\"spec\":null}"
 #define CHARACTERS "{\"unit\":\"character\",\"tokens\":[\"\",\"\",\"e\",\"\xc3\xa9\",\"\\n\",\"\\\"\"]}"
@@ -92,6 +92,7 @@ static const struct { const char *json, *from, *to, *where; } damages[] = {
 	{ generate,  "\"embedding\":4", "\"embedding\":0", "embedding" },
 	{ generate,  "\"reverse\":false", "\"reverse\":0", "/network/reverse" },
 	{ generate,  "\"batch_norm\":true,", "", "/network/batch_norm" },
+	{ generate,  "\"instance_norm\":false,", "", "/network/instance_norm" },
 	{ generate,  "\"segment\":0", "\"segment\":1", "segment" },
 	{ generate,  "\"horizon\":1", "\"horizon\":2", "horizon" },
 	{ classify,  "\"unit\":\"label\"", "\"unit\":\"word\"", "/text/target/tokens" },
@@ -153,7 +154,7 @@ static const char rebuild[] =
 	"\"channels\":[{\"transform\":\"standard\",\"anchor\":0,\"mean\":1.25,\"scale\":0.5}]},\"calibration\":100,"
 	"\"network\":{\"inputs\":1,\"vocabulary\":0,\"embedding\":0,\"encoder\":\"lstm\",\"hidden\":8,\"layers\":1,"
 	"\"bidirectional\":false,\"reverse\":false,\"bias\":true,\"reset_after\":true,\"relu\":false,\"dropout\":0,\"heads\":0,"
-	"\"feedforward\":0,\"norm_first\":false,\"gelu\":false,\"causal\":false,\"batch_norm\":false,\"decoder\":\"reconstruct\","
+	"\"feedforward\":0,\"norm_first\":false,\"gelu\":false,\"causal\":false,\"batch_norm\":false,\"instance_norm\":false,\"decoder\":\"reconstruct\","
 	"\"score\":\"additive\",\"attention\":0,\"decoder_input\":\"context\",\"segment\":0,\"classes\":0,\"targets\":1,"
 	"\"levels\":[],\"median_level\":0,\"horizon\":1},\"spec\":null}";
 

@@ -77,7 +77,12 @@ static const struct parse_case cases[] = {
 	{ P("seq2seq", ",\"horizon\":12,\"decoder\":{\"teacher_forcing\":0.5,\"score\":\"dot\"}"), ERR_OK, "" },
 	{ P("lstm", ",\"horizon\":1,\"output\":{\"type\":\"categorical\"}"), ERR_OK, "" },
 	{ P("classifier", ",\"output\":{\"type\":\"point\"}"), ERR_OK, "" },   /* a forecaster with a pooled, bidirectional LSTM */
-	{ E("{\"reverse\":true,\"batch_norm\":true}"), ERR_OK, "" },
+	{ E("{\"reverse\":true,\"batch_norm\":true}"), ERR_OK, "" }, { E("{\"instance_norm\":true}"), ERR_OK, "" },
+	{ E("{\"instance_norm\":true},\"features\":[\"y\",\"a\"]"), ERR_OK, "" },
+	{ E("{\"instance_norm\":true},\"features\":[\"a\",\"y\"]"), ERR_INVALID, "/features" },
+	{ P("segment_gru", ",\"encoder\":{\"instance_norm\":true}"), ERR_OK, "" },
+	{ P("autoencoder", ",\"encoder\":{\"instance_norm\":true}"), ERR_INVALID, "/encoder/instance_norm" },
+	{ P("classifier", ",\"encoder\":{\"instance_norm\":true}"), ERR_INVALID, "/encoder/instance_norm" },
 	{ TR("{\"init\":\"xavier\",\"random_crop\":true}"), ERR_OK, "" },
 
 	{ P("segment_gru", ",\"horizon\":48,\"decoder\":{\"segment\":13}"), ERR_INVALID, "/decoder/segment" },
@@ -308,6 +313,7 @@ static void random_numbers(struct rng *r, struct recipe *out)
 	bool same = out->decoder == DECODER_SEGMENT || out->decoder == DECODER_RECONSTRUCT;
 	out->targets = whole_in(r, 1, PIPELINE_MAX_TARGETS);
 	out->features = same ? 0 : whole_in(r, 1, PIPELINE_MAX_FEATURES);
+	out->instance_norm = !out->features && recipe_task(out) == TASK_FORECAST && rng_below(r, 2);
 	out->horizon = out->decoder == DECODER_RECONSTRUCT ? 1 : whole_in(r, 1, NET_MAX_HORIZON);
 	out->levels = out->decoder != DECODER_RECONSTRUCT && rng_below(r, 2) ? whole_in(r, 1, NET_MAX_LEVELS) : 0;
 	for (int i = 0; i < out->levels; i++)
@@ -412,6 +418,7 @@ static void check_same_composition(const struct recipe *a, const struct recipe *
 	ck_assert(a->feedforward == b->feedforward && a->norm_first == b->norm_first && a->gelu == b->gelu);
 	ck_assert(a->causal == b->causal && a->decoder_input == b->decoder_input);
 	ck_assert(a->reverse == b->reverse && a->batch_norm == b->batch_norm && a->segment == b->segment);
+	ck_assert(a->instance_norm == b->instance_norm);
 	ck_assert(a->teacher_forcing == b->teacher_forcing && a->categorical == b->categorical);
 	ck_assert(a->unit == b->unit && a->max_vocabulary == b->max_vocabulary && a->min_count == b->min_count);
 	ck_assert(a->embedding == b->embedding && a->init.orthogonal == b->init.orthogonal);

@@ -71,6 +71,7 @@ static void random_forecaster(struct rng *r, struct forecaster *f)
 		.decoder_input = rng_below(r, 2) ? DECODER_CONTEXT : DECODER_CONTEXT_PREVIOUS,
 		.targets = f->pipeline.targets, .levels = 1 + (int)rng_below(r, 7), .horizon = f->pipeline.horizon,
 		.batch_norm = rng_below(r, 2),
+		.instance_norm = f->pipeline.targets <= f->pipeline.channels && rng_below(r, 2),
 	};
 	f->net.reverse = !f->net.bidirectional && rng_below(r, 2);
 	f->net.median_level = (int)rng_below(r, (uint64_t)f->net.levels);
@@ -117,6 +118,7 @@ static void check_network(const struct net_spec *a, const struct net_spec *b)
 	ck_assert(a->heads == b->heads && a->feedforward == b->feedforward && a->norm_first == b->norm_first);
 	ck_assert(a->gelu == b->gelu && a->causal == b->causal && a->decoder == b->decoder && a->score == b->score);
 	ck_assert(a->reverse == b->reverse && a->batch_norm == b->batch_norm && a->segment == b->segment);
+	ck_assert(a->instance_norm == b->instance_norm);
 	ck_assert(a->vocabulary == b->vocabulary && a->embedding == b->embedding && a->classes == b->classes);
 }
 

@@ -411,7 +411,7 @@ static void reference_channel(const struct test_network *n, const struct infer_s
 	free(x);
 }
 
-void reference_network(const struct test_network *n, const struct infer_sequence *seq, struct reference_answer *to)
+static void reference_run(const struct test_network *n, const struct infer_sequence *seq, struct reference_answer *to)
 {
 	const struct net_spec *s = &n->spec;
 
@@ -427,4 +427,50 @@ void reference_network(const struct test_network *n, const struct infer_sequence
 	reference_decode(n, &from, to);
 	free(from.states);
 	free(x);
+}
+
+/* Mean and deviation of a channel. */
+static void reference_measure(const struct infer_sequence *seq, int inputs, int channel, double *mean, double *deviation)
+{
+	double sum = 0, squares = 0;
+
+	for (int t = 0; t < seq->T; t++)
+		sum += seq->x[t * inputs + channel];
+	*mean = sum / seq->T;
+	for (int t = 0; t < seq->T; t++)
+		squares += pow(seq->x[t * inputs + channel] - *mean, 2);
+	*deviation = sqrt(squares / seq->T + 1e-5);
+}
+
+/* The same network over what its instance norm makes of the sequence, and its answer back. */
+static void reference_instance(const struct test_network *n, const struct infer_sequence *seq,
+                               struct reference_answer *to)
+{
+	const struct net_spec *s = &n->spec;
+	const float *weight = test_tensor(n, "instance_norm.weight"), *bias = test_tensor(n, "instance_norm.bias");
+	float *x = must_alloc((size_t)seq->T * s->inputs * sizeof *x);
+	struct infer_sequence seen = *seq;
+	double mean, deviation;
+
+	for (int c = 0; c < s->inputs; c++) {
+		reference_measure(seq, s->inputs, c, &mean, &deviation);
+		for (int i = c; i < seq->T * s->inputs; i += s->inputs)
+			x[i] = (float)((seq->x[i] - mean) / deviation * weight[c] + bias[c]);
+	}
+	seen.x = x;
+	reference_run(n, &seen, to);
+	for (int i = 0; i < s->horizon * net_outputs(s); i++) {
+		const int target = i % net_outputs(s) / s->levels;
+		reference_measure(seq, s->inputs, target, &mean, &deviation);
+		to->y[i] = (to->y[i] - bias[target]) / weight[target] * deviation + mean;
+	}
+	free(x);
+}
+
+void reference_network(const struct test_network *n, const struct infer_sequence *seq, struct reference_answer *to)
+{
+	if (n->spec.instance_norm)
+		reference_instance(n, seq, to);
+	else
+		reference_run(n, seq, to);
 }

@@ -99,6 +99,9 @@ struct net_spec draw_spec(struct rng *r)
 	if (net_additive(&s))
 		s.attention = draw_int(r, 1, 50);
 	s.median_level = draw_int(r, 0, s.levels - 1);
+	s.instance_norm = !s.vocabulary && !s.classes && !net_answers_steps(&s) && draw_int(r, 0, 1);
+	if (s.instance_norm && s.inputs < s.targets)
+		s.inputs = s.targets;
 	return s;
 }
 
@@ -114,7 +117,7 @@ void test_network_init(struct test_network *n, const struct net_spec *s, struct 
 		const struct tensor *t = &n->table.tensor[i];
 		const double fan = t->ndim == 2 ? (double)t->shape[1] : 4;
 		draw_floats(r, n->params + t->offset, t->count, scale / sqrt(fan));
-		if (!strcmp(t->name, "norm.running_var"))
+		if (!strcmp(t->name, "norm.running_var") || !strcmp(t->name, "instance_norm.weight"))
 			for (size_t k = 0; k < t->count; k++)
 				n->params[t->offset + k] = (float)(0.3 + 2 * rng_uniform(r));
 	}

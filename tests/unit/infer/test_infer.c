@@ -131,6 +131,11 @@ static const struct net_spec bit_specs[] = {
 	  .segment = 6, .targets = 3, .levels = 2, .horizon = 12 },
 	{ .inputs = 2, .encoder = ENCODER_GRU, .hidden = 20, .layers = 1, .bias = true, .reset_after = false,
 	  .decoder = DECODER_SEGMENT, .segment = 5, .targets = 2, .levels = 1, .horizon = 5 },
+	{ .inputs = 3, .encoder = ENCODER_LSTM, .hidden = 22, .layers = 1, .bias = true, .instance_norm = true,
+	  .decoder = DECODER_SEGMENT, .segment = 4, .targets = 3, .levels = 2, .horizon = 8 },
+	{ .inputs = 5, .encoder = ENCODER_GRU, .hidden = 24, .layers = 2, .bias = true, .reset_after = true,
+	  .instance_norm = true, .attention = 12, .decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 2, .levels = 3,
+	  .median_level = 1, .horizon = 4 },
 };
 #define BIT_SPECS (sizeof bit_specs / sizeof *bit_specs)
 

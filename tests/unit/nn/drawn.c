@@ -90,6 +90,14 @@ static void segment_drawn(struct rng *r, struct probe_case *c)
 	s->horizon = s->segment * draw(r, 1, 3);
 }
 
+/* Where the spec allows it; its targets are the first inputs. */
+static void instance_norm_drawn(struct rng *r, struct net_spec *s)
+{
+	s->instance_norm = !s->vocabulary && !s->classes && !net_answers_steps(s) && draw(r, 0, 1);
+	if (s->instance_norm && s->inputs < s->targets)
+		s->inputs = s->targets;
+}
+
 void decoder_drawn(struct rng *r, enum decoder_type decoder, struct probe_case *c)
 {
 	struct net_spec *s = &c->spec;
@@ -104,6 +112,7 @@ void decoder_drawn(struct rng *r, enum decoder_type decoder, struct probe_case *
 	else
 		texts_drawn(r, s);
 	s->attention = net_additive(s) ? draw(r, 1, 4) : 0;
+	instance_norm_drawn(r, s);
 }
 
 struct probe_case case_drawn(int i)

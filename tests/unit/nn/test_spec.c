@@ -116,6 +116,10 @@ static void segment_layers(struct net_spec *s)    { segments_of(s, 3); s->layers
 static void segment_norm(struct net_spec *s)      { segments_of(s, 3); s->batch_norm = true; }
 static void segment_thin(struct net_spec *s)      { segments_of(s, 3); s->hidden = 1; }
 static void pool_without_space(struct net_spec *s) { s->decoder = DECODER_POOL; s->attention = 0; }
+static void instance_tokens(struct net_spec *s)   { texts_of(s); s->classes = 0; s->instance_norm = true; }
+static void instance_classes(struct net_spec *s)  { texts_of(s); s->vocabulary = 0; s->instance_norm = true; }
+static void instance_steps(struct net_spec *s)    { reconstruct_some(s); s->targets = 8; s->instance_norm = true; }
+static void instance_targets(struct net_spec *s)  { s->inputs = 1; s->instance_norm = true; }
 
 static const struct { void (*spoil)(struct net_spec *); const char *where, *what; } bad_cases[] = {
 	{ inputs_0,         "inputs",        "1 ... 256" },
@@ -167,6 +171,10 @@ static const struct { void (*spoil)(struct net_spec *); const char *where, *what
 	{ segment_layers,   "encoder",       "one recurrent layer" },
 	{ segment_norm,     "encoder",       "without batch norm" },
 	{ segment_thin,     "hidden",        "2 at least" },
+	{ instance_tokens,  "instance_norm", "takes numbers and gives numbers" },
+	{ instance_classes, "instance_norm", "takes numbers and gives numbers" },
+	{ instance_steps,   "instance_norm", "attention, last, mean, pool and segment" },
+	{ instance_targets, "targets",       "at most 1; it is 2" },
 };
 
 START_TEST(limits_are_named)
@@ -343,6 +351,8 @@ static void texts_norm(struct net_spec *s)
 }
 
 static const struct expected gru_pool_tensors[] = {
+	{ "instance_norm.weight",           1, 8,   0 },
+	{ "instance_norm.bias",             1, 8,   0 },
 	{ "encoder.weight_ih_l0",           2, 192, 8 },
 	{ "encoder.weight_hh_l0",           2, 192, 64 },
 	{ "decoder.attention.key.weight",   2, 32,  64 },
@@ -356,6 +366,7 @@ static void gru_pool(struct net_spec *s)
 {
 	s->layers = 1;
 	s->bias = false;
+	s->instance_norm = true;
 	s->decoder = DECODER_POOL;
 }
 

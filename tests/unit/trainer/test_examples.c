@@ -371,6 +371,26 @@ START_TEST(crops_keep_the_newest_rows)
 }
 END_TEST
 
+/* The next window's last change is the target of this one, turned round: with an instance norm in the same units. */
+START_TEST(an_instance_norm_shares_units)
+{
+	struct recipe r;
+	struct batch b;
+	fixture_recipe(&r);
+	r.instance_norm = true;
+	struct examples *x = new_examples(&r, fixture_sine(200, 0.1));
+	ck_assert_int_eq(batch_init(&b, x, 16, NULL), ERR_OK);
+	for (size_t i = 0; i + 1 < x->count[SHARE_TRAIN]; i++) {
+		load_one(x, &b, SHARE_TRAIN, i, 0);
+		float next = b.target[0];
+		load_one(x, &b, SHARE_TRAIN, i + 1, 0);
+		ck_assert(fabsf(next + b.x[14]) <= 1e-5f && b.x[15] == 0);
+	}
+	batch_fini(&b);
+	examples_free(x);
+}
+END_TEST
+
 /* ---- pairs of tokens ---- */
 
 START_TEST(bigrams_count)
@@ -413,6 +433,7 @@ int main(void)
 	tcase_add_test(c, an_order_has_each_once);
 	tcase_add_test(c, a_window_is_its_own_target);
 	tcase_add_test(c, crops_keep_the_newest_rows);
+	tcase_add_test(c, an_instance_norm_shares_units);
 	tcase_add_test(c, bigrams_count);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

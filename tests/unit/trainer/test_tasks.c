@@ -100,7 +100,7 @@ static const struct task_case {
 	double loss, baseline;       /* of the model on the test part at most, of the baseline at least: scores below */
 	enum encoder_type encoder;
 	enum decoder_type decoder;
-	bool batch_norm, crop, reverse, orthogonal;
+	bool batch_norm, instance_norm, crop, reverse, orthogonal;
 	double dropout, teacher;
 } cases[] = {
 	{ "segments", PRESET_SEGMENT_GRU, sine, "y", 24, 6, 12, 12, 0.01, 0.3, 1.5, ENCODER_GRU, DECODER_SEGMENT,
@@ -113,6 +113,10 @@ static const struct task_case {
 	  .batch_norm = true },
 	{ "teacher", PRESET_ATTENTION_LSTM, sine, "y", 16, 4, 12, 12, 0.01, 0.3, 1.1, ENCODER_LSTM, DECODER_ATTENTION,
 	  .teacher = 0.5, .reverse = true },
+	{ "segments, instance norm", PRESET_SEGMENT_GRU, sine, "y", 24, 6, 12, 12, 0.01, 0.3, 1.5, ENCODER_GRU,
+	  DECODER_SEGMENT, .instance_norm = true },
+	{ "teacher, instance norm", PRESET_ATTENTION_GRU, sine, "y", 16, 4, 12, 12, 0.01, 0.3, 1.1, ENCODER_GRU,
+	  DECODER_ATTENTION, .teacher = 0.5, .instance_norm = true },
 	{ "language", PRESET_CHAR_RNN, corpus, NULL, 24, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_LSTM, DECODER_TOKEN, .crop = true },
 	{ "language, gru", PRESET_CHAR_RNN, corpus, "text", 16, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_GRU, DECODER_TOKEN,
 	  .batch_norm = true, .orthogonal = true },
@@ -124,6 +128,7 @@ static const struct task_case {
 	{ "answers, gru", PRESET_SEQ2SEQ, pairs, "to", 8, 8, 24, 25, 0.02, 0.45, 0.9, ENCODER_GRU, DECODER_ATTENTION,
 	  .teacher = 0.7, .batch_norm = true },
 };
+#define FIRST_TEXT 7    /* of the cases: "language" */
 
 static void make_recipe(const struct task_case *c, struct recipe *r)
 {
@@ -146,6 +151,7 @@ static void make_recipe(const struct task_case *c, struct recipe *r)
 	r->decoder = c->decoder;
 	r->bidirectional = c->preset == PRESET_CLASSIFIER;
 	r->batch_norm = c->batch_norm;
+	r->instance_norm = c->instance_norm;
 	r->random_crop = c->crop;
 	r->reverse = c->reverse;
 	r->init.orthogonal = c->orthogonal;
@@ -343,7 +349,7 @@ END_TEST
 /* The model's own answers, one by one with the training execution, make the same figures. */
 START_TEST(nats_are_those_of_one_long_text)
 {
-	const struct task_case *c = &cases[5];
+	const struct task_case *c = &cases[FIRST_TEXT];
 	struct trained made = { 0 };
 	struct evaluation v = { 0 };
 	struct trainer *t = new_trainer(c, 4);
@@ -513,7 +519,7 @@ int main(void)
 	tcase_add_loop_test(c, it_learns, 0, COUNT(cases));
 	tcase_add_loop_test(c, threads_do_not_change_a_bit, 0, COUNT(cases));
 	tcase_add_loop_test(c, a_restored_training_continues_bit_for_bit, 0, COUNT(cases));
-	tcase_add_loop_test(c, a_state_of_other_texts_is_refused, 5, COUNT(cases));
+	tcase_add_loop_test(c, a_state_of_other_texts_is_refused, FIRST_TEXT, COUNT(cases));
 	tcase_add_test(c, statistics_are_measured);
 	tcase_add_test(c, nats_are_those_of_one_long_text);
 	tcase_add_loop_test(c, bad_texts_are_refused, 0, COUNT(refusals));
