@@ -294,7 +294,7 @@ static const struct { const char *name; enum encoder_type encoder; bool reset_af
 	{ "rnn, tanh",         ENCODER_RNN,  false, false, 0 },
 	{ "rnn, relu",         ENCODER_RNN,  false, true,  0 },
 };
-#define CELLS (sizeof cells / sizeof *cells)
+#define CELL_CASES (sizeof cells / sizeof *cells)
 
 START_TEST(cells_of_exact_numbers_are_the_equations)
 {
@@ -488,7 +488,7 @@ int main(int argc, char **argv)
 	tcase_add_test(t, the_greatest_sums_fit);
 	tcase_add_test(t, zeros_and_giants);
 	tcase_add_test(t, what_is_not_finite_shows);
-	tcase_add_loop_test(t, cells_of_exact_numbers_are_the_equations, 0, CELLS);
+	tcase_add_loop_test(t, cells_of_exact_numbers_are_the_equations, 0, CELL_CASES);
 	tcase_add_test(t, drawn_networks_differ_little_from_their_floats);
 	tcase_add_test(t, company_does_not_change_a_bit);
 	if (argc > 1 && !strcmp(argv[1], "avx512"))

@@ -140,7 +140,7 @@ static const struct { const char *name; enum encoder_type encoder; bool reset_af
 	{ "rnn, tanh",         ENCODER_RNN,  false, false },
 	{ "rnn, relu",         ENCODER_RNN,  false, true },
 };
-#define CELLS (sizeof cells / sizeof *cells)
+#define CELL_CASES (sizeof cells / sizeof *cells)
 
 START_TEST(cells_are_the_equations)
 {
@@ -362,7 +362,7 @@ int main(int argc, char **argv)
 
 	tcase_set_timeout(t, 300);
 	tcase_add_test(t, linear_is_the_product);
-	tcase_add_loop_test(t, cells_are_the_equations, 0, CELLS);
+	tcase_add_loop_test(t, cells_are_the_equations, 0, CELL_CASES);
 	tcase_add_test(t, attend_is_the_softmax_of_scores);
 	tcase_add_test(t, layer_norm_is_the_equation);
 	tcase_add_test(t, activations_are_within_4e_7);
