@@ -7,14 +7,14 @@
 
 #include "model/base/rng.h"
 
-#define CELLS .bias = true, .reset_after = true, .targets = 1, .levels = 1
+#define RECURRENT .bias = true, .reset_after = true, .targets = 1, .levels = 1
 #define LAYER(TYPE, IN, HID) \
-	true, { CELLS, .encoder = TYPE, .layers = 1, .inputs = IN, .hidden = HID, .decoder = DECODER_TOKEN, .horizon = 1 }
+	true, { RECURRENT, .encoder = TYPE, .layers = 1, .inputs = IN, .hidden = HID, .decoder = DECODER_TOKEN, .horizon = 1 }
 #define SMALL(TYPE, LAYERS, ...) \
-	false, { CELLS, .encoder = TYPE, .layers = LAYERS, .inputs = 8, .hidden = 64, .decoder = DECODER_LAST, \
+	false, { RECURRENT, .encoder = TYPE, .layers = LAYERS, .inputs = 8, .hidden = 64, .decoder = DECODER_LAST, \
 	         .horizon = 1, __VA_ARGS__ }
 #define MODEL(HID) \
-	false, { CELLS, .encoder = ENCODER_GRU, .layers = 1, .inputs = 8, .hidden = HID, .decoder = DECODER_ATTENTION, \
+	false, { RECURRENT, .encoder = ENCODER_GRU, .layers = 1, .inputs = 8, .hidden = HID, .decoder = DECODER_ATTENTION, \
 	         .attention = HID, .decoder_input = DECODER_CONTEXT_PREVIOUS, .horizon = 5 }
 
 const struct bench_case bench_cases[] = {
