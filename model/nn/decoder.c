@@ -18,7 +18,7 @@ void decoder_at(const struct net_spec *s, const struct tensor_table *t, struct d
 		d->head = head_at(s, t);
 		break;
 	case DECODER_TOKEN:
-		d->token = sequence_head_at(t);
+		d->token = sequence_head_at(s, t);
 		break;
 	case DECODER_RECONSTRUCT:
 		d->reconstruct = reconstruct_at(s, t);
@@ -85,7 +85,8 @@ void decoder_forward(const struct decoder *d, const real *params, const struct e
 		head_forward(&d->head, params, p->B, summary.h, &tape->head, out->y);
 		break;
 	case DECODER_TOKEN:
-		sequence_head_forward(&d->token, params, p, from->outputs, &tape->token, out->y);
+		sequence_head_forward(&d->token, params, p, from->outputs,
+		                      dropout_in_force(d->token.dropout, in->dropout), &tape->token, out->y);
 		break;
 	case DECODER_RECONSTRUCT:
 		reconstruct_forward(&d->reconstruct, params, p, from->final, &tape->reconstruct, out->y);
@@ -117,7 +118,9 @@ void decoder_backward(const struct decoder *d, const real *params, const struct 
 		head_backward(&d->head, params, p->B, summary.h, dy, &tape->head, dparams, dsummary.h);
 		break;
 	case DECODER_TOKEN:
-		sequence_head_backward(&d->token, params, p, from->outputs, dy, &tape->token, dparams, dfrom->outputs);
+		sequence_head_backward(&d->token, params, p, from->outputs,
+		                       dropout_in_force(d->token.dropout, in->dropout) != NULL, dy, &tape->token, dparams,
+		                       dfrom->outputs);
 		break;
 	case DECODER_RECONSTRUCT:
 		reconstruct_backward(&d->reconstruct, params, p, dy, &tape->reconstruct, dparams, dfrom->final);

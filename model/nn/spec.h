@@ -115,7 +115,8 @@ struct net_spec {
 	bool bias;                  /* of cells */
 	bool reset_after;           /* GRU cells, the decoder's too; true is PyTorch's */
 	bool relu;                  /* RNN: relu instead of tanh */
-	double dropout;             /* on the inputs of layers 1…, as PyTorch has it; behind a transformer's sublayers; [0, 1) */
+	double dropout;             /* on the inputs of layers 1…, as PyTorch has it; behind a transformer's sublayers; on what
+	                             * the outputs of token and segment read; [0, 1) */
 	int heads, feedforward;     /* transformer; heads divide hidden */
 	bool norm_first, gelu, causal;   /* transformer */
 	bool batch_norm;            /* behind the encoder */
