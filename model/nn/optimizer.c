@@ -72,6 +72,25 @@ void statistics_step(size_t n, int calls, real *running, const real *sum)
 		running[i] += (real)STATISTICS_MOMENTUM * (sum[i] / (real)calls - running[i]);
 }
 
+/* Numbers of each shard that are added before the next ones: they stay in the first cache from level to level. */
+#define REDUCE_BLOCK 512
+
+VECTORISED static void add(size_t n, const real *restrict from, real *restrict to)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] += from[i];
+}
+
+void gradient_reduce(real *g, int shards, size_t n)
+{
+	for (size_t at = 0; at < n; at += REDUCE_BLOCK) {
+		size_t count = n - at < REDUCE_BLOCK ? n - at : REDUCE_BLOCK;
+		for (int reach = 1; reach < shards; reach *= 2)
+			for (int s = 0; s + reach < shards; s += 2 * reach)
+				add(count, g + (size_t)(s + reach) * n + at, g + (size_t)s * n + at);
+	}
+}
+
 double gradient_norm(const real *g, size_t n)
 {
 	double lane[VECTOR_LANES] = { 0 }, sum = 0;
