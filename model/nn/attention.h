@@ -33,7 +33,6 @@ struct attention_tape {
 	/* Of the additive score: */
 	real *wt_query, *wt_key;            /* transposed weights */
 	real *projected, *dprojected;       /* [rows][att] */
-	real *activation;                   /* [att], alive during one row */
 };
 
 struct attention attention_at(const struct net_spec *s, const struct tensor_table *t);
