@@ -44,6 +44,13 @@ void attention_tape_take(struct attention_tape *t, const struct attention *a, si
 	}
 }
 
+/* x becomes e^2x, of which attention.h makes a tanh. */
+VECTORISED static void exp_twice(size_t n, real *x)
+{
+	for (size_t i = 0; i < n; i++)
+		x[i] = activation_exp(2 * x[i]);
+}
+
 void attention_prepare(const struct attention *a, const real *params, const struct packing *p, const real *keys,
                        struct attention_tape *tape)
 {
@@ -53,6 +60,7 @@ void attention_prepare(const struct attention *a, const real *params, const stru
 		linear_transpose(&a->query_map, params, tape->wt_query);
 	linear_transpose(&a->key_map, params, tape->wt_key);
 	linear_forward(&a->key_map, params, tape->wt_key, p->rows, keys, tape->projected);
+	exp_twice((size_t)p->rows * (size_t)a->query, tape->projected);
 }
 
 void attention_clear(const struct attention *a, const struct packing *p, struct attention_tape *tape)
@@ -86,15 +94,25 @@ static void query_forward(const struct attention *a, const real *params, const s
                           const real *state, struct attention_tape *tape)
 {
 	real *query = query_of(a, p, step, 0, tape);
-	if (a->score == SCORE_DOT)
-		memcpy(query, state, (size_t)p->B * (size_t)a->key * sizeof(real));
-	else if (!asks(a))
-		memset(query, 0, (size_t)p->B * (size_t)a->query * sizeof(real));
-	else
+	size_t n = (size_t)p->B * (size_t)a->query;
+	if (a->score == SCORE_DOT) {
+		memcpy(query, state, n * sizeof(real));
+		return;
+	}
+	if (asks(a))
 		linear_forward(&a->query_map, params, tape->wt_query, p->B, state, query);
+	else
+		memset(query, 0, n * sizeof(real));
+	exp_twice(n, query);
 }
 
-/* v · tanh(q + k) of one key, summed as vector_dot() sums. */
+/* tanh(q + k) from e^2q and e^2k. */
+static inline __attribute__((always_inline)) real tanh_of(real q, real k)
+{
+	return 1 - 2 / (1 + q * k);
+}
+
+/* v · tanh(q + k) of one key, from e^2q and e^2k, summed as vector_dot() sums. */
 static inline __attribute__((always_inline)) real additive_score(int att, const real *restrict v,
                                                                  const real *restrict q, const real *restrict k)
 {
@@ -102,9 +120,9 @@ static inline __attribute__((always_inline)) real additive_score(int att, const 
 	int i = 0;
 	for (; i + VECTOR_LANES <= att; i += VECTOR_LANES)
 		for (int l = 0; l < VECTOR_LANES; l++)
-			lane[l] += v[i + l] * activation_tanh(q[i + l] + k[i + l]);
+			lane[l] += v[i + l] * tanh_of(q[i + l], k[i + l]);
 	for (int l = 0; i < att; i++, l++)
-		lane[l] += v[i] * activation_tanh(q[i] + k[i]);
+		lane[l] += v[i] * tanh_of(q[i], k[i]);
 	return vector_fold(lane);
 }
 
@@ -171,7 +189,7 @@ static inline __attribute__((always_inline)) void score_backward(int att, real d
                                                                  real *restrict dk)
 {
 	for (int j = 0; j < att; j++) {
-		real t = activation_tanh(q[j] + k[j]), du = dscore * v[j] * (1 - t * t);
+		real t = tanh_of(q[j], k[j]), du = dscore * v[j] * (1 - t * t);
 		dv[j] += dscore * t;
 		dq[j] += du;
 		dk[j] += du;
