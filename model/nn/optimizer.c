@@ -91,14 +91,23 @@ void gradient_reduce(real *g, int shards, size_t n)
 	}
 }
 
-double gradient_norm(const real *g, size_t n)
+VECTORISED static double sum_of_squares(const real *g, size_t n)
 {
 	double lane[VECTOR_LANES] = { 0 }, sum = 0;
-	for (size_t i = 0; i < n; i++)
-		lane[i % VECTOR_LANES] += (double)g[i] * (double)g[i];
+	size_t i = 0;
+	for (; i + VECTOR_LANES <= n; i += VECTOR_LANES)
+		for (int l = 0; l < VECTOR_LANES; l++)
+			lane[l] += (double)g[i + (size_t)l] * (double)g[i + (size_t)l];
+	for (int l = 0; i < n; i++, l++)
+		lane[l] += (double)g[i] * (double)g[i];
 	for (int l = 0; l < VECTOR_LANES; l++)
 		sum += lane[l];
-	return sqrt(sum);
+	return sum;
+}
+
+double gradient_norm(const real *g, size_t n)
+{
+	return sqrt(sum_of_squares(g, n));
 }
 
 void gradient_clip(real *g, size_t n, double norm, double max_norm)
