@@ -219,9 +219,8 @@ static void write_forecaster(const struct forecaster *f, struct strbuf *out)
 /* The preset that comes closest to a network without a recipe. */
 static enum preset net_preset(const struct net_spec *s)
 {
-	static const enum preset by_encoder[] = {
-		[ENCODER_GRU] = PRESET_GRU, [ENCODER_LSTM] = PRESET_LSTM, [ENCODER_RNN] = PRESET_RNN,
-		[ENCODER_TRANSFORMER] = PRESET_TRANSFORMER,
+	static const struct { enum encoder_type encoder; enum preset preset; } plain[] = {
+		{ ENCODER_LSTM, PRESET_LSTM }, { ENCODER_RNN, PRESET_RNN }, { ENCODER_TRANSFORMER, PRESET_TRANSFORMER },
 	};
 	switch (s->decoder) {
 	case DECODER_ATTENTION:
@@ -235,8 +234,14 @@ static enum preset net_preset(const struct net_spec *s)
 	case DECODER_SEGMENT:
 		return PRESET_SEGMENT_GRU;
 	default:
-		return s->classes ? PRESET_CLASSIFIER : by_encoder[s->encoder];
+		break;
 	}
+	if (s->classes)
+		return PRESET_CLASSIFIER;
+	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+		if (s->encoder == plain[i].encoder)
+			return plain[i].preset;
+	return PRESET_GRU;
 }
 
 void document_render(const struct trained *t, const struct recipe *r, struct strbuf *out)

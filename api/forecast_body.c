@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/grid.h"
 #include "api/inspect_body.h"
 #include "api/json_write.h"
 #include "api/number.h"
@@ -13,7 +14,6 @@
 #include "model/series/calendar.h"
 
 #define NAME_MAX_BYTES 64
-#define ID_MAX_BYTES   256
 #define TIMEOUT_MAX_MS 3600000
 #define COUNT(table)   (sizeof(table) / sizeof *(table))
 #define KNOWN(s, name, table) scan_known(s, name, table, COUNT(table))
@@ -133,76 +133,6 @@ enum err forecast_body_parse(const char *text, size_t len, struct arena *a, stru
 
 /* --- tensors ------------------------------------------------------------------------------------------------------ */
 
-#define GRID_MAX_RANK 3
-
-/* Nested arrays as they came, before anyone knows what they should be. */
-struct grid {
-	int rank;                       /* 0: not read yet */
-	size_t dim[GRID_MAX_RANK];    /* 0: not known yet */
-	const double *value;            /* NULL: not read */
-	size_t count;
-};
-
-/* Every array of one level has the length of the first. */
-static bool same_length(struct scan *s, struct grid *g, int level, size_t n, const char *items)
-{
-	if (n == 0)
-		return scan_fail(s, ERR_INVALID, "has no %s", items);
-	if (g->dim[level] == 0)
-		g->dim[level] = n;
-	return g->dim[level] == n || scan_fail(s, ERR_INVALID, "has %zu %s, expected %zu", n, items, g->dim[level]);
-}
-
-static bool grid_array(struct scan *s, struct grid *g, struct number_pool *pool, int level)
-{
-	size_t n = 0;
-	if (scan_peek(s) != SCAN_ARRAY)
-		return scan_array(s);
-	if (scan_first(s) != SCAN_ARRAY) {
-		const double *value;
-		if (g->rank && g->rank != level + 1)
-			return scan_fail(s, ERR_INVALID, "expected arrays in the array, as in the first one");
-		g->rank = level + 1;
-		return pool_numbers(s, pool, &value, &n) && same_length(s, g, level, n, "numbers");
-	}
-	if (level + 1 == GRID_MAX_RANK || (g->rank && g->rank == level + 1))
-		return scan_fail(s, ERR_INVALID, "expected numbers, found an array");
-	for (scan_array(s); scan_element(s); n++)
-		if (!grid_array(s, g, pool, level + 1))
-			return false;
-	return !s->rc && same_length(s, g, level, n, "arrays");
-}
-
-/* An array of numbers, or of such arrays, or of arrays of such: rectangular, with nothing empty. */
-static bool grid_read(struct scan *s, struct grid *g)
-{
-	struct number_pool pool = { 0 };
-	*g = (struct grid){ 0 };
-	if (!pool_open(s, &pool))
-		return false;
-	const double *first = pool.next;
-	if (!grid_array(s, g, &pool, 0))
-		return false;
-	g->value = first;
-	g->count = (size_t)(pool.next - first);
-	return true;
-}
-
-/* [rows][steps] is [rows][steps][1]. */
-static void grid_shape(const struct grid *g, struct tensor_body *b)
-{
-	b->rows = g->dim[0];
-	b->steps = g->dim[1];
-	b->columns = g->rank == 3 ? g->dim[2] : 1;
-	b->value = g->value;
-}
-
-static bool check_rows(struct scan *s, size_t rows)
-{
-	return rows <= FORECAST_MAX_ROWS
-		|| scan_fail(s, ERR_INVALID, "has %zu sequences, the limit is %d", rows, FORECAST_MAX_ROWS);
-}
-
 /* Rows of steps, of columns perhaps. */
 static bool read_sequences(struct scan *s, struct tensor_body *b)
 {
@@ -212,8 +142,9 @@ static bool read_sequences(struct scan *s, struct tensor_body *b)
 	if (g.rank < 2)
 		return scan_fail(
 			s, ERR_INVALID, "expected [rows][steps][columns] or [rows][steps], found one list of numbers");
-	grid_shape(&g, b);
-	return check_rows(s, b->rows);
+	b->value = g.value;
+	grid_sizes(&g, &b->rows, &b->steps, &b->columns);
+	return grid_check_rows(s, b->rows);
 }
 
 /* --- :predict ----------------------------------------------------------------------------------------------------- */
@@ -271,150 +202,7 @@ enum err predict_body_parse(const char *text, size_t len, struct arena *a, struc
 	return s.rc;
 }
 
-/* --- /infer ------------------------------------------------------------------------------------------------------- */
-
-struct v2_input { struct grid shape, data; bool has_name, has_type; };
-
-static bool read_shape(struct scan *s, struct grid *shape)
-{
-	int64_t n;
-	size_t count = 1;
-	scan_array(s);
-	for (shape->rank = 0; scan_element(s); shape->rank++) {
-		if (shape->rank == GRID_MAX_RANK)
-			return scan_fail(s, ERR_INVALID, "expected 2 or 3 dimensions");
-		if (!scan_integer(s, 1, SERIES_MAX_NUMBERS, &n))
-			return false;
-		shape->dim[shape->rank] = (size_t)n;
-		if (__builtin_mul_overflow(count, (size_t)n, &count) || count > SERIES_MAX_NUMBERS)
-			return scan_fail(s, ERR_INVALID, "more than %d numbers", SERIES_MAX_NUMBERS);
-	}
-	if (s->rc)
-		return false;
-	if (shape->rank < 2)
-		return scan_fail(s, ERR_INVALID, "expected 2 or 3 dimensions");
-	shape->count = count;
-	return check_rows(s, shape->dim[0]);
-}
-
-static bool read_datatype(struct scan *s)
-{
-	static const char *const numeric[] = {
-		"FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64",
-	};
-	struct text t;
-	if (!scan_string(s, &t))
-		return false;
-	for (size_t i = 0; i < COUNT(numeric); i++)
-		if (text_is(t, numeric[i]))
-			return true;
-	return scan_fail(s, ERR_INVALID,
-		"datatype \"%.*s\" is not taken; FP32, FP64, INT8 to INT64 and UINT8 to UINT64 are",
-		(int)(t.len < 32 ? t.len : 32), t.s);
-}
-
-/* The data are as the shape says: nested alike, or one flat list of as many. */
-static bool check_shape(struct scan *s, const struct grid *shape, const struct grid *data)
-{
-	if (data->rank != 1 && data->rank != shape->rank)
-		return scan_fail(s, ERR_INVALID, "\"data\" is nested %d deep, \"shape\" has %d dimensions", data->rank,
-			shape->rank);
-	for (int i = 0; data->rank > 1 && i < shape->rank; i++)
-		if (data->dim[i] != shape->dim[i])
-			return scan_fail(s, ERR_INVALID, "dimension %d of \"data\" is %zu, of \"shape\" %zu", i,
-				data->dim[i], shape->dim[i]);
-	return data->count == shape->count
-		|| scan_fail(s, ERR_INVALID, "\"data\" has %zu numbers, \"shape\" says %zu", data->count, shape->count);
-}
-
-static bool read_v2_input(struct scan *s, struct tensor_body *b)
-{
-	static const char *const known[] = { "name", "shape", "datatype", "data", "parameters" };
-	struct v2_input in = { 0 };
-	struct text name, ignored;
-	scan_object(s);
-	while (scan_member(s, &name)) {
-		switch (KNOWN(s, name, known)) {
-		case 0: in.has_name = scan_string(s, &ignored); break;
-		case 1: read_shape(s, &in.shape); break;
-		case 2: in.has_type = read_datatype(s); break;
-		case 3: grid_read(s, &in.data); break;
-		case 4: scan_skip(s); break;
-		}
-	}
-	const bool given[] = { in.has_name, in.shape.rank > 0, in.has_type, in.data.value };
-	for (size_t i = 0; i < COUNT(given); i++)
-		if (!given[i])
-			return scan_missing(s, known[i]);
-	if (s->rc || !check_shape(s, &in.shape, &in.data))
-		return false;
-	in.shape.value = in.data.value;
-	grid_shape(&in.shape, b);
-	return true;
-}
-
-static bool read_v2_inputs(struct scan *s, struct tensor_body *b)
-{
-	scan_array(s);
-	for (int n = 0; scan_element(s); n++) {
-		if (n > 0)
-			return scan_fail(s, ERR_INVALID, "the model has exactly one input");
-		read_v2_input(s, b);
-	}
-	return b->value || scan_fail(s, ERR_INVALID, "the model has exactly one input");
-}
-
-static bool read_v2_parameters(struct scan *s, struct tensor_body *b)
-{
-	struct text name;
-	int64_t us;
-	scan_object(s);
-	while (scan_member(s, &name)) {
-		if (!text_is(name, "timeout"))
-			scan_skip(s);
-		else if (scan_integer(s, 0, TIMEOUT_MAX_MS * INT64_C(1000), &us))
-			b->timeout_ms = (us + 999) / 1000;
-	}
-	return !s->rc;
-}
-
-enum err infer_body_parse(const char *text, size_t len, struct arena *a, struct tensor_body *out, struct error *e)
-{
-	static const char *const known[] = { "id", "inputs", "outputs", "parameters" };
-	struct tensor_body b = { .dialect = DIALECT_V2 };
-	struct scan s;
-	struct text name;
-
-	scan_init(&s, text, len, a, e);
-	scan_object(&s);
-	while (scan_member(&s, &name)) {
-		switch (KNOWN(&s, name, known)) {
-		case 0: scan_copy(&s, ID_MAX_BYTES, &b.id); break;
-		case 1: read_v2_inputs(&s, &b); break;
-		case 2: scan_skip(&s); break;
-		case 3: read_v2_parameters(&s, &b); break;
-		}
-	}
-	scan_end(&s);
-	if (!b.value)
-		scan_missing(&s, "inputs");
-	if (!s.rc)
-		*out = b;
-	return s.rc;
-}
-
 /* --- answers ------------------------------------------------------------------------------------------------------ */
-
-static void write_numbers(struct strbuf *out, const double *v, size_t n)
-{
-	strbuf_addc(out, '[');
-	for (size_t i = 0; i < n; i++) {
-		if (i)
-			strbuf_addc(out, ',');
-		number_write(out, v[i]);
-	}
-	strbuf_addc(out, ']');
-}
 
 static void write_matrix(struct strbuf *out, const double *v, size_t rows, size_t n)
 {
@@ -422,7 +210,7 @@ static void write_matrix(struct strbuf *out, const double *v, size_t rows, size_
 	for (size_t i = 0; i < rows; i++) {
 		if (i)
 			strbuf_addc(out, ',');
-		write_numbers(out, v + i * n, n);
+		json_write_numbers(out, v + i * n, n);
 	}
 	strbuf_addc(out, ']');
 }
@@ -450,7 +238,7 @@ static void write_quantiles(struct strbuf *out, const struct forecast_output *o)
 		strbuf_adds(out, l ? ",\"" : "\"");
 		number_write(out, o->level[l]);
 		strbuf_adds(out, "\":");
-		write_numbers(out, o->quantile + (size_t)l * o->quantile_stride, (size_t)o->steps);
+		json_write_numbers(out, o->quantile + (size_t)l * o->quantile_stride, (size_t)o->steps);
 	}
 	strbuf_addc(out, '}');
 }
@@ -476,7 +264,7 @@ static void write_output(struct strbuf *out, const struct forecast_output *o)
 	json_write_string(out, o->target);
 	write_timestamps(out, o->timestamp, o->steps);
 	strbuf_adds(out, ",\"mean\":");
-	write_numbers(out, o->mean, (size_t)o->steps);
+	json_write_numbers(out, o->mean, (size_t)o->steps);
 	write_quantiles(out, o);
 	if (o->attention)
 		write_attention(out, o);
@@ -534,20 +322,4 @@ void predict_render(enum tensor_dialect dialect, const double *value, size_t row
 		write_matrix(out, value + i * steps * targets, steps, targets);
 	}
 	strbuf_adds(out, "]}");
-}
-
-void infer_render(const char *model, int version, const char *id, const double *value,
-                  size_t rows, size_t steps, size_t targets, struct strbuf *out)
-{
-	strbuf_adds(out, "{\"model_name\":");
-	json_write_string(out, model);
-	strbuf_addf(out, ",\"model_version\":\"%d\"", version);
-	if (id) {
-		strbuf_adds(out, ",\"id\":");
-		json_write_string(out, id);
-	}
-	strbuf_addf(out, ",\"outputs\":[{\"name\":\"output\",\"datatype\":\"FP64\",\"shape\":[%zu,%zu,%zu],\"data\":",
-		rows, steps, targets);
-	write_numbers(out, value, rows * steps * targets);
-	strbuf_adds(out, "}]}");
 }

@@ -4,10 +4,10 @@
  *                                              "parameters"?: {"quantile_levels", "return_attention", "return", "prediction_length",
  *                                                               "timeout_ms"}}
  *   /v1/models/{m}:predict                    {"instances": …} or {"inputs": …}, "signature_name"?
- *   /v2/models/{m}/infer                      {"id"?, "inputs": [{name, shape, datatype, data}], "outputs"?, "parameters"?}
+ *   /v2/models/{m}/infer                      infer_body.h
  *
  * Everything is limited (FORECAST_MAX_*), depth by 8. Errors carry a JSON pointer; syntax errors the byte offset.
- * Duplicate and unknown members are errors (unknown: nearest known name), except unknown `parameters` of v2, which are ignored. */
+ * Duplicate and unknown members are errors (unknown: nearest known name). */
 #ifndef GATECAST_API_FORECAST_BODY_H
 #define GATECAST_API_FORECAST_BODY_H
 
@@ -42,11 +42,12 @@ struct tensor_body {
 	size_t rows, steps, columns;
 	const double *value;               /* rows * steps * columns; null is NaN */
 	const char *id;                    /* v2, or NULL */
-	int64_t timeout_ms;                /* v2 parameter `timeout` is in microseconds; 0: the server's */
+	int64_t timeout_ms;                /* 0: the server's */
+	bool single;                       /* v2: they came as FP32 */
+	bool binary;                       /* v2: the answer is to be in bytes */
 };
 /** A two-dimensional tensor is taken as columns = 1; "inputs" may be {"input": …} too. */
 enum err predict_body_parse(const char *s, size_t len, struct arena *a, struct tensor_body *out, struct error *e);
-enum err infer_body_parse(const char *s, size_t len, struct arena *a, struct tensor_body *out, struct error *e);
 
 /* What the compute thread has to render. */
 struct forecast_output {
@@ -65,7 +66,5 @@ void forecast_render(const char *model, int version, const struct forecast_outpu
                      const struct skill_view *skill, const char *const *warnings, int n_warnings, struct strbuf *out);
 /** value [rows][steps][targets]. */
 void predict_render(enum tensor_dialect dialect, const double *value, size_t rows, size_t steps, size_t targets, struct strbuf *out);
-void infer_render(const char *model, int version, const char *id, const double *value,
-                  size_t rows, size_t steps, size_t targets, struct strbuf *out);
 
 #endif

@@ -8,6 +8,7 @@
 #include "model/base/utf8.h"
 
 #define WINDOW_DEFAULT 30
+#define NUMBER_BYTES 12
 
 /* --- what the caller says ------------------------------------------------------------------------------------------- */
 
@@ -93,7 +94,7 @@ enum err import_pipeline(const struct import_options *o, const struct net_spec *
 {
 	const char *name[PIPELINE_MAX_COLUMNS];
 	char generated[PIPELINE_MAX_COLUMNS][8];
-	int window = o->window ? o->window : WINDOW_DEFAULT, n = o->columns ? 0 : s->inputs;
+	int n = o->columns ? 0 : s->inputs;
 	char *list = strdup(o->columns ? o->columns : "");
 	if (!list)
 		return fail_nomem(e);
@@ -103,8 +104,32 @@ enum err import_pipeline(const struct import_options *o, const struct net_spec *
 		snprintf(generated[i], sizeof generated[i], "x%d", i);
 		name[i] = generated[i];
 	}
-	enum err rc = n == s->inputs ? pipeline_init_raw(p, name, n, s->targets, window, s->horizon, e)
+	enum err rc = n == s->inputs ? pipeline_init_raw(p, name, n, s->targets, import_window(o), s->horizon, e)
 		: fail(e, ERR_INVALID, "columns", "the network reads %d columns; columns has to name as many, in UTF-8", s->inputs);
 	free(list);
+	return rc;
+}
+
+/* --- texts ---------------------------------------------------------------------------------------------------------- */
+
+int import_window(const struct import_options *o)
+{
+	return o->window ? o->window : WINDOW_DEFAULT;
+}
+
+enum err import_vocabulary(enum token_unit unit, int n, struct vocabulary **out, struct error *e)
+{
+	char (*number)[NUMBER_BYTES] = calloc((size_t)n, sizeof *number);
+	const char **token = calloc((size_t)n, sizeof *token);
+	enum err rc = number && token ? ERR_OK : fail_nomem(e);
+	for (int i = 0; !rc && i < n; i++) {
+		if (unit == TOKEN_LABEL || i > TOKEN_UNKNOWN)
+			snprintf(number[i], sizeof number[i], "%d", i);
+		token[i] = number[i];
+	}
+	if (!rc)
+		rc = vocabulary_new(unit, token, n, out, e);
+	free(number);
+	free(token);
 	return rc;
 }

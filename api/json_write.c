@@ -71,6 +71,17 @@ void json_write_string(struct strbuf *out, const char *s)
 		strbuf_adds(out, "null");
 }
 
+void json_write_numbers(struct strbuf *out, const double *v, size_t n)
+{
+	strbuf_addc(out, '[');
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			strbuf_addc(out, ',');
+		number_write(out, v[i]);
+	}
+	strbuf_addc(out, ']');
+}
+
 void json_time_us(struct strbuf *out, int64_t us)
 {
 	int64_t below = us % 1000000 < 0 ? us % 1000000 + 1000000 : us % 1000000;   /* of the second, also before 1970 */

@@ -12,6 +12,8 @@
 void json_write_string(struct strbuf *out, const char *s);
 /** The same of len bytes, which may hold NUL. */
 void json_write_string_n(struct strbuf *out, const char *s, size_t len);
+/** `[1,2.5]`; null for what is not finite. */
+void json_write_numbers(struct strbuf *out, const double *v, size_t n);
 /** Microseconds since 1970 as "2026-01-02T03:04:05.678Z"; 0 is null. */
 void json_time_us(struct strbuf *out, int64_t us);
 

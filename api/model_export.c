@@ -13,8 +13,8 @@ static const float *numbers_of(const struct version_tensor *t, const struct mode
 	return (t->score ? m->calibration : m->weights) + t->offset;
 }
 
-static enum err export_safetensors(const char *document, const struct version_tensors *all, const struct model_numbers *m,
-                                   struct strbuf *out, struct error *e)
+static enum err export_safetensors(const char *document, const struct version_tensors *all,
+                                   const struct model_numbers *m, struct strbuf *out, struct error *e)
 {
 	struct tensor_view view[NET_MAX_TENSORS + 1];
 	for (int i = 0; i < all->n; i++) {
@@ -50,8 +50,8 @@ static enum err export_onnx(const char *document, const struct document *d, cons
 	return rc;
 }
 
-enum err model_export(enum weights_format format, const char *document, const struct model_numbers *m, struct strbuf *out,
-                      struct error *e)
+enum err model_export(enum weights_format format, const char *document, const struct model_numbers *m,
+                      struct strbuf *out, struct error *e)
 {
 	struct document d;
 	struct version_tensors all;

@@ -12,8 +12,6 @@
 #include "api/safetensors.h"
 #include "api/version_tensors.h"
 
-#define DOCUMENT_MAX (512u << 10)
-
 static const struct { const char *name, *media; } formats[] = {
 	[WEIGHTS_SAFETENSORS] = { "safetensors", "application/x-safetensors" },
 	[WEIGHTS_ONNX] = { "onnx", "application/onnx" },
@@ -63,7 +61,8 @@ static enum err fetch_initialiser(void *file, const struct version_tensor *t, fl
 {
 	const struct onnx_array *source = onnx_initialiser(file, t->name);
 	if (!source || source->ndim != t->ndim || memcmp(source->dim, t->shape, (size_t)t->ndim * sizeof *t->shape))
-		return fail(e, ERR_INVALID, t->name, "the initialiser %.80s is missing, or has another shape than the document says", t->name);
+		return fail(e, ERR_INVALID, t->name,
+		            "the initialiser %.80s is missing, or has another shape than the document says", t->name);
 	for (size_t i = 0; i < t->count; i++) {
 		out[i] = source->at[i];
 		if (!isfinite(out[i]))
@@ -75,11 +74,13 @@ static enum err fetch_initialiser(void *file, const struct version_tensor *t, fl
 static enum err check_nothing_said(const struct import_options *o, struct error *e)
 {
 	if (o->horizon || o->targets || o->window || o->columns || o->nonlinearity || o->decoder)
-		return fail(e, ERR_INVALID, "", "options are for weights of other frameworks; this file says everything itself");
+		return fail(e, ERR_INVALID, "",
+		            "options are for weights of other frameworks; this file says everything itself");
 	return ERR_OK;
 }
 
-static enum err fetch_all(const struct source *s, const struct version_tensors *all, struct imported *out, struct error *e)
+static enum err fetch_all(const struct source *s, const struct version_tensors *all, struct imported *out,
+                          struct error *e)
 {
 	enum err rc = ERR_OK;
 	out->weights = calloc(all->n_weights, sizeof *out->weights);
@@ -95,8 +96,8 @@ static enum err fetch_all(const struct source *s, const struct version_tensors *
 	return rc;
 }
 
-static enum err import_own(const struct source *s, const char *document, const struct import_options *o, struct imported *out,
-                           struct error *e)
+static enum err import_own(const struct source *s, const char *document, const struct import_options *o,
+                           struct imported *out, struct error *e)
 {
 	struct document d;
 	struct version_tensors all;
@@ -115,19 +116,44 @@ static enum err import_own(const struct source *s, const char *document, const s
 
 /* --- foreign weights ------------------------------------------------------------------------------------------------ */
 
-static enum err render_document(const struct net_spec *s, const struct pipeline *p, struct imported *out, struct error *e)
+static enum err render_document(const struct trained *t, struct imported *out, struct error *e)
 {
 	struct strbuf text;
-	struct forecaster *f = calloc(1, sizeof *f);   /* no more of it than a document says */
+	strbuf_init(&text, DOCUMENT_BYTES_MAX);
+	document_render(t, NULL, &text);
+	out->document = strbuf_detach(&text, NULL);
+	return out->document ? ERR_OK : fail_nomem(e);
+}
+
+/* Of a model no more than a document says. */
+static enum err document_of_series(const struct import_options *o, const struct net_spec *s, struct imported *out,
+                                   struct error *e)
+{
+	struct forecaster *f = calloc(1, sizeof *f);
 	if (!f)
 		return fail_nomem(e);
-	f->pipeline = *p;
 	f->net = *s;
-	strbuf_init(&text, DOCUMENT_MAX);
-	document_render(&(struct trained){ .forecaster = f }, NULL, &text);
-	out->document = strbuf_detach(&text, NULL);
+	enum err rc = import_pipeline(o, s, &f->pipeline, e);
+	if (!rc)
+		rc = render_document(&(struct trained){ .forecaster = f }, out, e);
 	free(f);
-	return out->document ? ERR_OK : fail_nomem(e);
+	return rc;
+}
+
+static enum err document_of_text(const struct import_options *o, const struct net_spec *s, struct imported *out,
+                                 struct error *e)
+{
+	struct text_model m = { .net = *s, .max_steps = import_window(o) };
+	if (!text_task_of(s, &m.task))
+		return fail(e, ERR_INVALID, "", "tokens go in, and it is no model of texts");
+	enum err rc = import_vocabulary(TOKEN_WORD, s->vocabulary, &m.source, e);
+	if (!rc && m.task != TEXT_GENERATE)
+		rc = import_vocabulary(TOKEN_LABEL, s->classes, &m.target, e);
+	if (!rc)
+		rc = render_document(&(struct trained){ .text = &m }, out, e);
+	vocabulary_free(m.source);
+	vocabulary_free(m.target);
+	return rc;
 }
 
 static enum err check_used(const struct foreign *f, struct error *e)
@@ -152,9 +178,9 @@ static enum err fill_weights(struct foreign *f, const struct dialect *dialect, s
 	return rc ? rc : check_used(f, e);
 }
 
-static enum err import_state_dict(struct foreign *f, const struct import_options *o, struct imported *out, struct error *e)
+static enum err import_state_dict(struct foreign *f, const struct import_options *o, struct imported *out,
+                                  struct error *e)
 {
-	struct pipeline p;
 	const struct dialect *dialect = keras_speaks(f->file) ? &keras_dialect : &torch_dialect;
 	enum err rc = dialect->read(f, e);
 	if (!rc)
@@ -164,22 +190,19 @@ static enum err import_state_dict(struct foreign *f, const struct import_options
 	if (!rc)
 		rc = net_spec_check(&f->net, e);
 	if (!rc)
-		rc = import_pipeline(o, &f->net, &p, e);
-	if (!rc)
-		rc = fill_weights(f, dialect, out, e);
-	return rc ? rc : render_document(&f->net, &p, out, e);
+		rc = document_of_series(o, &f->net, out, e);
+	return rc ? rc : fill_weights(f, dialect, out, e);
 }
 
-static enum err import_graph(const struct onnx_graph *g, struct arena *a, const struct import_options *o, struct imported *out,
-                             struct error *e)
+static enum err import_graph(const struct onnx_graph *g, struct arena *a, const struct import_options *o,
+                             struct imported *out, struct error *e)
 {
 	struct net_spec s;
 	struct import_options said = *o;
-	struct pipeline p;
 	enum err rc = onnx_import(g, a, &said, &s, &out->weights, &out->n_weights, e);
-	if (!rc)
-		rc = import_pipeline(&said, &s, &p, e);
-	return rc ? rc : render_document(&s, &p, out, e);
+	if (rc)
+		return rc;
+	return s.vocabulary ? document_of_text(&said, &s, out, e) : document_of_series(&said, &s, out, e);
 }
 
 /* --- files ---------------------------------------------------------------------------------------------------------- */
@@ -201,7 +224,8 @@ static enum err import_safetensors(const void *bytes, size_t len, const struct i
 	return rc;
 }
 
-static enum err import_onnx(const void *bytes, size_t len, const struct import_options *o, struct imported *out, struct error *e)
+static enum err import_onnx(const void *bytes, size_t len, const struct import_options *o, struct imported *out,
+                            struct error *e)
 {
 	struct arena a;
 	struct onnx_graph g;

@@ -43,11 +43,12 @@ struct imported {
 };
 
 /** ERR_SYNTAX, ERR_TOO_LARGE, ERR_INVALID: where is the tensor, the node, the option or a place in the document. */
-enum err model_import(enum weights_format format, const void *bytes, size_t len, const struct import_options *o, struct imported *out, struct error *e);
+enum err model_import(enum weights_format format, const void *bytes, size_t len, const struct import_options *o,
+                      struct imported *out, struct error *e);
 void imported_fini(struct imported *m);
 
 /** The file of a version; what model_import reads back to the same bits. ERR_STORAGE: numbers and document do not fit. */
-enum err model_export(enum weights_format format, const char *document, const struct model_numbers *m, struct strbuf *out,
-                      struct error *e);
+enum err model_export(enum weights_format format, const char *document, const struct model_numbers *m,
+                      struct strbuf *out, struct error *e);
 
 #endif

@@ -257,14 +257,16 @@ bool number_cell(const char *s, size_t len, double *out)
 
 static char *put_zeros(char *to, int n)
 {
-	memset(to, '0', (size_t)n);
-	return to + n;
+	while (n-- > 0)
+		*to++ = '0';
+	return to;
 }
 
 static char *put(char *to, const char *digits, int n)
 {
-	memcpy(to, digits, (size_t)n);
-	return to + n;
+	while (n-- > 0)
+		*to++ = *digits++;
+	return to;
 }
 
 /* The point behind the first `whole` digits; before them all and some zeros where whole <= 0, after some where it is more. */

@@ -67,7 +67,8 @@ const char *onnx_value_name(const struct onnx_graph *g, int value)
 	return value == ONNX_ABSENT ? "" : g->value[value].name;
 }
 
-enum err onnx_fail(const struct onnx_graph *g, const struct onnx_node *n, enum err code, struct error *e, const char *fmt, ...)
+enum err onnx_fail(const struct onnx_graph *g, const struct onnx_node *n, enum err code, struct error *e,
+                   const char *fmt, ...)
 {
 	char what[256];
 	va_list ap;

@@ -110,7 +110,8 @@ const struct onnx_array *onnx_initialiser(const struct onnx_graph *g, const char
 /** A value's name, for messages; "" of ONNX_ABSENT. */
 const char *onnx_value_name(const struct onnx_graph *g, int value);
 /** fail() at a node: its name, or that of its first output; its operator stands before the sentence. */
-enum err onnx_fail(const struct onnx_graph *g, const struct onnx_node *n, enum err code, struct error *e, const char *fmt, ...)
+enum err onnx_fail(const struct onnx_graph *g, const struct onnx_node *n, enum err code, struct error *e,
+                   const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 /** Numbers of an array of these dimensions, one that is 0 being taken for 1: what a loop over them costs. */
 size_t onnx_places(const int *dim, int ndim);

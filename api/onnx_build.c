@@ -74,14 +74,16 @@ int build_initialiser(struct onnx_build *b, const char *name, const int *dim, in
 	return add_value(b, name, ONNX_ABSENT, keep(b, &t, 1, sizeof t));
 }
 
-static void port_set(struct onnx_port *p, int value, enum onnx_type type, int ndim, const int *dim, const char *const *dim_name)
+static void port_set(struct onnx_port *p, int value, enum onnx_type type, int ndim, const int *dim,
+                     const char *const *dim_name)
 {
 	*p = (struct onnx_port){ .value = value, .type = type, .ndim = ndim };
 	memcpy(p->dim, dim, (size_t)ndim * sizeof *dim);
 	memcpy(p->dim_name, dim_name, (size_t)ndim * sizeof *dim_name);
 }
 
-int build_input(struct onnx_build *b, const char *name, enum onnx_type type, int ndim, const int *dim, const char *const *dim_name)
+int build_input(struct onnx_build *b, const char *name, enum onnx_type type, int ndim, const int *dim,
+                const char *const *dim_name)
 {
 	int value = add_value(b, name, ONNX_ABSENT, NULL);
 	if (!b->failed && b->graph.n_inputs < PORTS)
@@ -89,7 +91,8 @@ int build_input(struct onnx_build *b, const char *name, enum onnx_type type, int
 	return value;
 }
 
-void build_output(struct onnx_build *b, int value, const char *name, int ndim, const int *dim, const char *const *dim_name)
+void build_output(struct onnx_build *b, int value, const char *name, int ndim, const int *dim,
+                  const char *const *dim_name)
 {
 	if (b->failed || b->graph.n_outputs == PORTS)
 		return;
@@ -123,8 +126,10 @@ int build_node(struct onnx_build *b, const char *op, const int *in, int n_in, in
 	struct onnx_attribute *own = keep(b, attribute, (size_t)n_attributes, sizeof *own);
 	for (int i = 0; own && i < n_attributes; i++)
 		keep_attribute(b, &own[i]);
-	g->node[g->n_nodes++] = (struct onnx_node){ .name = "", .op = op, .n_in = n_in, .n_out = n_out, .n_attributes = n_attributes,
-		.in = keep(b, in, (size_t)n_in, sizeof *in), .out = keep(b, made, (size_t)n_out, sizeof *made), .attribute = own };
+	g->node[g->n_nodes++] = (struct onnx_node){
+		.name = "", .op = op, .n_in = n_in, .n_out = n_out, .n_attributes = n_attributes, .attribute = own,
+		.in = keep(b, in, (size_t)n_in, sizeof *in), .out = keep(b, made, (size_t)n_out, sizeof *made),
+	};
 	if (out)
 		memcpy(out, made, (size_t)n_out * sizeof *made);
 	return made[0];

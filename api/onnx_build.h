@@ -22,9 +22,11 @@ void build_init(struct onnx_build *b, struct arena *a);
 /** Borrows the name and the numbers. */
 int build_initialiser(struct onnx_build *b, const char *name, const int *dim, int ndim, const float *at);
 /** dim_name [ndim]: NULL where dim says the size; at most two inputs and two outputs. Borrows the names. */
-int build_input(struct onnx_build *b, const char *name, enum onnx_type type, int ndim, const int *dim, const char *const *dim_name);
+int build_input(struct onnx_build *b, const char *name, enum onnx_type type, int ndim, const int *dim,
+                const char *const *dim_name);
 /** The value becomes an output under that name. */
-void build_output(struct onnx_build *b, int value, const char *name, int ndim, const int *dim, const char *const *dim_name);
+void build_output(struct onnx_build *b, int value, const char *name, int ndim, const int *dim,
+                  const char *const *dim_name);
 /** ERR_NOMEM, or the graph. */
 enum err build_end(const struct onnx_build *b, struct onnx_graph *out, struct error *e);
 

@@ -6,10 +6,11 @@
 
 struct onnx_cell {
 	const char *op;
-	int gate[4];            /* of ONNX's i-th gate, which of ours it is */
+	int gate[CELL_MAX_GATES];   /* of ONNX's i-th gate, which of ours it is */
 };
 
-static const struct onnx_cell onnx_cells[] = {
+/* A cell without an operator is not exported. */
+static const struct onnx_cell onnx_cells[CELL_COUNT] = {
 	[CELL_GRU] = { "GRU", { 1, 0, 2 } },        /* z r h of r z n */
 	[CELL_LSTM] = { "LSTM", { 0, 3, 1, 2 } },   /* i o f c of i f g o */
 	[CELL_RNN] = { "RNN", { 0 } },

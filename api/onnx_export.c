@@ -131,7 +131,8 @@ struct cell_values {
 struct cell_result { int y, h, c; };   /* [T][D][B][hid], [D][B][hid] twice; c of an LSTM */
 
 /* The tensors of one direction, each with an axis for it in front. */
-static void direction_values(struct exporter *x, enum cell_type type, const char *part, const char *suffix, struct cell_values *v)
+static void direction_values(struct exporter *x, enum cell_type type, const char *part, const char *suffix,
+                             struct cell_values *v)
 {
 	v->w = unsqueeze(x, reorder(x, type, tensor(x, "%s.weight_ih%s", part, suffix)), 0);
 	v->r = unsqueeze(x, reorder(x, type, tensor(x, "%s.weight_hh%s", part, suffix)), 0);
@@ -153,9 +154,10 @@ static struct cell_values decoder_cell(struct exporter *x)
 static struct cell_values encoder_cell(struct exporter *x, int layer)
 {
 	const struct net_spec *s = x->s;
-	struct cell_values v = { .type = net_encoder_cell(s), .directions = net_directions(s), .hid = s->hidden, .reverse = s->reverse };
+	struct cell_values v = { .type = net_encoder_cell(s), .directions = net_directions(s), .hid = s->hidden };
 	struct cell_values back;
 	char suffix[CELL_SUFFIX];
+	v.reverse = s->reverse;
 	net_cell_suffix(layer, 0, suffix);
 	direction_values(x, v.type, "encoder", suffix, &v);
 	if (!s->bidirectional)
@@ -181,7 +183,8 @@ static struct cell_result cell(struct exporter *x, const struct cell_values *v, 
 		a[n++] = attribute_int("linear_before_reset", x->s->reset_after);
 	else if (v->type == CELL_RNN && x->s->relu)
 		a[n++] = attribute_texts("activations", relu, v->directions);
-	build_node(&x->b, onnx_cells[v->type].op, inputs, v->type == CELL_LSTM ? 7 : 6, out, v->type == CELL_LSTM ? 3 : 2, a, n);
+	build_node(&x->b, onnx_cells[v->type].op, inputs, v->type == CELL_LSTM ? 7 : 6, out, v->type == CELL_LSTM ? 3 : 2,
+	           a, n);
 	return (struct cell_result){ out[0], out[1], out[2] };
 }
 
@@ -256,14 +259,16 @@ static int self_attention(struct exporter *x, int v, const char *part, int mask)
 {
 	struct onnx_build *b = &x->b;
 	int qkv[3], hidden = x->s->hidden;
-	split(x, linear(x, v, tensor(x, "%s.self_attn.in_proj_weight", part), tensor(x, "%s.self_attn.in_proj_bias", part)), 2, 3, qkv);
+	split(x, linear(x, v, tensor(x, "%s.self_attn.in_proj_weight", part), tensor(x, "%s.self_attn.in_proj_bias", part)),
+	      2, 3, qkv);
 	int keys = BUILD_TRANSPOSE(b, to_heads(x, qkv[1]), 0, 1, 3, 2);
 	int score = scaled(x, BUILD(b, "MatMul", to_heads(x, qkv[0]), keys), 1 / sqrt(hidden / x->s->heads));
 	if (mask != ONNX_ABSENT)
 		score = BUILD(b, "Where", mask, build_float(b, MASKED), score);
 	int mixed = BUILD(b, "MatMul", softmax(x, score), to_heads(x, qkv[2]));
 	mixed = BUILD_RESHAPE(b, BUILD_TRANSPOSE(b, mixed, 0, 2, 1, 3), 0, 0, hidden);
-	return linear(x, mixed, tensor(x, "%s.self_attn.out_proj.weight", part), tensor(x, "%s.self_attn.out_proj.bias", part));
+	return linear(x, mixed, tensor(x, "%s.self_attn.out_proj.weight", part),
+	              tensor(x, "%s.self_attn.out_proj.bias", part));
 }
 
 static int feedforward(struct exporter *x, int v, const char *part)
@@ -341,7 +346,8 @@ static int final_states(struct exporter *x, int outputs)
 
 static int mean_states(struct exporter *x, int outputs)
 {
-	const struct onnx_attribute a[] = { attribute_ints("axes", (const int64_t[]){ 1 }, 1), attribute_int("keepdims", 0) };
+	const int64_t time = 1;
+	const struct onnx_attribute a[] = { attribute_ints("axes", &time, 1), attribute_int("keepdims", 0) };
 	return build_node(&x->b, "ReduceMean", &outputs, 1, NULL, 1, a, 2);
 }
 
@@ -478,7 +484,8 @@ static int decode_attention(struct exporter *x, const struct encoded *in)
 {
 	struct onnx_build *b = &x->b;
 	int y[NET_MAX_HORIZON], weights[NET_MAX_HORIZON];
-	struct unrolled u = { .cell = decoder_cell(x), .outputs = in->outputs, .h = unsqueeze(x, in->h, 0), .c = ONNX_ABSENT };
+	struct unrolled u = { .cell = decoder_cell(x), .outputs = in->outputs, .c = ONNX_ABSENT };
+	u.h = unsqueeze(x, in->h, 0);
 	u.keys = x->s->score == SCORE_ADDITIVE ? additive_keys(x, in) : BUILD_TRANSPOSE(b, in->outputs, 0, 2, 1);
 	if (in->c != ONNX_ABSENT)
 		u.c = unsqueeze(x, in->c, 0);
@@ -550,7 +557,8 @@ static void open_graph(struct exporter *x, const float *params, const struct onn
 	}
 	if (rider)
 		build_initialiser(b, rider->name, rider->dim, rider->ndim, rider->at);
-	x->input = build_input(b, "input", x->s->vocabulary ? ONNX_INT64 : ONNX_FLOAT, x->s->vocabulary ? 2 : 3, dim, names);
+	x->input = build_input(b, "input", x->s->vocabulary ? ONNX_INT64 : ONNX_FLOAT, x->s->vocabulary ? 2 : 3, dim,
+	                       names);
 	x->shape = BUILD(b, "Shape", x->input);
 	x->batch = slice(x, x->shape, 0, 0, 1);
 	x->time = slice(x, x->shape, 0, 1, 2);
@@ -565,10 +573,12 @@ static void close_graph(struct exporter *x, int y)
 		build_output(&x->b, x->attention, "attention", 3, (const int[]){ 0, x->s->horizon, 0 }, weights);
 }
 
-enum err onnx_export(const struct net_spec *s, const float *params, const struct onnx_rider *rider, int steps, struct arena *a,
-                     struct onnx_graph *out, struct error *e)
+enum err onnx_export(const struct net_spec *s, const float *params, const struct onnx_rider *rider, int steps,
+                     struct arena *a, struct onnx_graph *out, struct error *e)
 {
 	struct exporter x = { .s = s, .max_steps = steps, .attention = ONNX_ABSENT };
+	if (!onnx_cells[net_encoder_cell(s)].op || !onnx_cells[net_decoder_cell(s)].op)
+		return fail(e, ERR_INVALID, "format", "ONNX has no operator for the cell of this model; safetensors keeps it");
 	net_tensors(s, &x.table);
 	build_init(&x.b, a);
 	open_graph(&x, params, rider);

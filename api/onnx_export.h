@@ -18,7 +18,7 @@ struct onnx_rider { const char *name; int ndim; const int *dim; const float *at;
  * The graph, in a; params (the flat block of s) and the rider (NULL: none) are borrowed as long as it lives. A Transformer's
  * graph takes sequences of up to `steps`: positions are a table. ERR_NOMEM.
  */
-enum err onnx_export(const struct net_spec *s, const float *params, const struct onnx_rider *rider, int steps, struct arena *a,
-                     struct onnx_graph *out, struct error *e);
+enum err onnx_export(const struct net_spec *s, const float *params, const struct onnx_rider *rider, int steps,
+                     struct arena *a, struct onnx_graph *out, struct error *e);
 
 #endif

@@ -88,12 +88,18 @@ static int64_t whole_from_raw(enum onnx_type type, const unsigned char *p)
 	int size = type == ONNX_INT64 ? 8 : type == ONNX_INT32 ? 4 : 1;
 	for (int i = 0; i < size; i++)
 		v |= (uint64_t)p[i] << (8 * i);
-	return type == ONNX_INT64 ? (int64_t)v : type == ONNX_INT32 ? (int32_t)v : type == ONNX_INT8 ? (int8_t)v : (int64_t)v;
+	return type == ONNX_INT32 ? (int32_t)v : type == ONNX_INT8 ? (int8_t)v : (int64_t)v;
 }
 
 /* How numbers of a type come: in raw bytes of that size, or in the list. */
 enum list { LIST_FLOAT, LIST_INT32, LIST_INT64, LIST_DOUBLE, LIST_NONE };
-static const struct { enum onnx_type type; size_t size; bool whole; enum number_type number; enum list list; } number_kinds[] = {
+static const struct {
+	enum onnx_type type;
+	size_t size;
+	bool whole;
+	enum number_type number;
+	enum list list;
+} number_kinds[] = {
 	{ ONNX_FLOAT, 4, false, NUMBER_F32, LIST_FLOAT },    { ONNX_DOUBLE, 8, false, NUMBER_F64, LIST_DOUBLE },
 	{ ONNX_FLOAT16, 2, false, NUMBER_F16, LIST_NONE },   { ONNX_BFLOAT16, 2, false, NUMBER_BF16, LIST_NONE },
 	{ ONNX_INT64, 8, true, 0, LIST_INT64 },              { ONNX_INT32, 4, true, 0, LIST_INT32 },
@@ -125,7 +131,8 @@ static bool list_number(const Onnx__TensorProto *p, enum list list, size_t i, fl
 static enum err read_dims(const Onnx__TensorProto *p, const char *name, struct onnx_array *t, struct error *e)
 {
 	if (p->n_dims > ONNX_MAX_DIMS)
-		return fail(e, ERR_INVALID, name, "tensor %.80s has %zu dimensions, the limit is %d", name, p->n_dims, ONNX_MAX_DIMS);
+		return fail(e, ERR_INVALID, name, "tensor %.80s has %zu dimensions, the limit is %d", name, p->n_dims,
+		            ONNX_MAX_DIMS);
 	t->ndim = (int)p->n_dims;
 	for (size_t i = 0; i < p->n_dims; i++) {
 		if (p->dims[i] < 0 || p->dims[i] > ONNX_MAX_DIM)
@@ -139,15 +146,16 @@ static enum err read_dims(const Onnx__TensorProto *p, const char *name, struct o
 }
 
 /* The numbers, each by each; the count is checked before anything is allocated for it. */
-static enum err read_numbers(const Onnx__TensorProto *p, int kind, const char *name, struct arena *a, struct onnx_array *t,
-                             struct error *e)
+static enum err read_numbers(const Onnx__TensorProto *p, int kind, const char *name, struct arena *a,
+                             struct onnx_array *t, struct error *e)
 {
 	size_t size = number_kinds[kind].size;
 	bool raw = p->has_raw_data && p->raw_data.len, exact = true;
 	size_t have = raw ? p->raw_data.len / size : list_length(p, number_kinds[kind].list);
 	float *at = NULL;
 	if (have != t->count || (raw && p->raw_data.len % size))
-		return fail(e, ERR_INVALID, name, "tensor %.80s holds %zu numbers, its dimensions make %zu", name, have, t->count);
+		return fail(e, ERR_INVALID, name, "tensor %.80s holds %zu numbers, its dimensions make %zu", name, have,
+		            t->count);
 	enum err rc = take(a, t->count, sizeof *at, &at, e);
 	for (size_t i = 0; !rc && i < t->count; i++) {
 		if (!raw)
@@ -253,7 +261,8 @@ static enum err read_shape(const Onnx__TypeProto__Shape *p, const char *name, st
 	for (size_t i = 0; i < p->n_dim; i++) {
 		int64_t v = p->dim[i]->has_dim_value ? p->dim[i]->dim_value : 0;
 		if (v < 0 || v > ONNX_MAX_DIM)
-			return fail(e, ERR_INVALID, name, "dimension %zu of %.80s is %lld, expected 0 to %d", i, name, (long long)v, ONNX_MAX_DIM);
+			return fail(e, ERR_INVALID, name, "dimension %zu of %.80s is %lld, expected 0 to %d", i, name, (long long)v,
+			            ONNX_MAX_DIM);
 		port->dim[i] = (int)v;
 		port->dim_name[i] = p->dim[i]->dim_param;
 	}
@@ -301,7 +310,8 @@ static enum err read_outputs(struct reader *r, const Onnx__GraphProto *p, struct
 	return rc;
 }
 
-static enum err read_strings(struct arena *a, const Onnx__AttributeProto *p, struct onnx_attribute *out, struct error *e)
+static enum err read_strings(struct arena *a, const Onnx__AttributeProto *p, struct onnx_attribute *out,
+                             struct error *e)
 {
 	const char **text;
 	enum err rc = take(a, p->n_strings, sizeof *text, &text, e);
@@ -320,7 +330,8 @@ static enum onnx_member member_of(const Onnx__AttributeProto *p)
 		: p->n_ints ? ONNX_MEMBER_INTS : p->n_strings ? ONNX_MEMBER_STRINGS : ONNX_MEMBER_I;
 }
 
-static enum err read_attribute(struct arena *a, const Onnx__AttributeProto *p, struct onnx_attribute *out, struct error *e)
+static enum err read_attribute(struct arena *a, const Onnx__AttributeProto *p, struct onnx_attribute *out,
+                               struct error *e)
 {
 	struct onnx_array *t = NULL;
 	enum err rc = ERR_OK;
@@ -333,7 +344,8 @@ static enum err read_attribute(struct arena *a, const Onnx__AttributeProto *p, s
 		rc = copy_text(a, &p->s, &out->s, e);
 		break;
 	case ONNX_MEMBER_T:
-		rc = p->t ? take(a, 1, sizeof *t, &t, e) : fail(e, ERR_INVALID, out->name, "attribute %.80s has no tensor", out->name);
+		rc = p->t ? take(a, 1, sizeof *t, &t, e) : fail(e, ERR_INVALID, out->name, "attribute %.80s has no tensor",
+		                                                out->name);
 		if (!rc)
 			rc = read_tensor(p->t, a, t, e);
 		out->t = t;
@@ -351,7 +363,8 @@ static enum err read_attribute(struct arena *a, const Onnx__AttributeProto *p, s
 		rc = read_strings(a, p, out, e);
 		break;
 	default:
-		rc = fail(e, ERR_INVALID, out->name, "attribute %.80s is of a kind that is not read (%d)", out->name, (int)out->member);
+		rc = fail(e, ERR_INVALID, out->name, "attribute %.80s is of a kind that is not read (%d)", out->name,
+		          (int)out->member);
 	}
 	return rc;
 }
@@ -421,8 +434,8 @@ static enum err make_room(struct reader *r, const Onnx__GraphProto *p, struct er
 	for (size_t i = 0; i < p->n_node; i++)
 		n += p->node[i]->n_output;
 	if (p->n_node > ONNX_MAX_NODES || n > ONNX_MAX_VALUES)
-		return fail(e, ERR_TOO_LARGE, "", "the graph has %zu nodes and %zu values, the limits are %d and %d", p->n_node, n,
-		            ONNX_MAX_NODES, ONNX_MAX_VALUES);
+		return fail(e, ERR_TOO_LARGE, "", "the graph has %zu nodes and %zu values, the limits are %d and %d", p->n_node,
+		            n, ONNX_MAX_NODES, ONNX_MAX_VALUES);
 	enum err rc = take(r->arena, n, sizeof *r->graph->value, &r->graph->value, e);
 	return rc ? rc : take(r->arena, n, sizeof *r->name, &r->name, e);
 }
@@ -448,8 +461,8 @@ static enum err read_opset(const Onnx__ModelProto *p, int *out, struct error *e)
 		if (o->domain && *o->domain && strcmp(o->domain, "ai.onnx"))
 			continue;
 		if (o->version < ONNX_OLDEST || o->version > ONNX_NEWEST)
-			return fail(e, ERR_INVALID, "opset_import", "the opset is %lld, read are %d to %d", (long long)o->version, ONNX_OLDEST,
-			            ONNX_NEWEST);
+			return fail(e, ERR_INVALID, "opset_import", "the opset is %lld, read are %d to %d", (long long)o->version,
+			            ONNX_OLDEST, ONNX_NEWEST);
 		*out = (int)o->version;
 		return ERR_OK;
 	}
@@ -592,9 +605,11 @@ static bool write_shape(struct arena *a, const struct onnx_port *port, Onnx__Typ
 	return true;
 }
 
-static bool write_port(struct arena *a, const struct onnx_graph *g, const struct onnx_port *port, Onnx__ValueInfoProto *p)
+static bool write_port(struct arena *a, const struct onnx_graph *g, const struct onnx_port *port,
+                       Onnx__ValueInfoProto *p)
 {
-	struct { Onnx__TypeProto type; Onnx__TypeProto__Tensor tensor; Onnx__TypeProto__Shape shape; } *parts = arena_alloc(a, sizeof *parts);
+	struct { Onnx__TypeProto type; Onnx__TypeProto__Tensor tensor; Onnx__TypeProto__Shape shape; } *parts;
+	parts = arena_alloc(a, sizeof *parts);
 	*p = (Onnx__ValueInfoProto)ONNX__VALUE_INFO_PROTO__INIT;
 	if (!parts || !write_shape(a, port, &parts->shape))
 		return false;

@@ -43,6 +43,7 @@ struct reading {
 	struct arena *arena;
 	uint64_t work;
 	struct error *e;
+	const struct onnx_array *embedding;   /* [vocabulary][…] of tokens; NULL: numbers go in */
 	struct onnx_array input;              /* drawn */
 	struct onnx_array *value;             /* what the graph computes of it */
 	bool *constant;                       /* [n_values] whatever the input */
@@ -61,17 +62,40 @@ static int axis_size(const struct onnx_port *p, int axis, int otherwise)
 	return p->dim[axis] ? p->dim[axis] : otherwise;
 }
 
-static enum err check_port(const struct reading *r)
+/* The matrix whose rows the tokens choose, before anything is computed: what is drawn depends on it. */
+static enum err find_embedding(struct reading *r, const struct onnx_port *p)
+{
+	const struct onnx_graph *g = r->g;
+	for (int k = 0; k < g->n_nodes && !r->embedding; k++) {
+		const struct onnx_node *n = &g->node[k];
+		bool reads = n->n_in > 0 && n->in[0] != ONNX_ABSENT;
+		const struct onnx_array *matrix = reads ? g->value[n->in[0]].initialiser : NULL;
+		if (!strcmp(n->op, "Gather") && matrix && matrix->ndim == 2 && matrix->count)
+			r->embedding = matrix;
+	}
+	const char *name = onnx_value_name(g, p->value);
+	return r->embedding ? ERR_OK : fail(r->e, ERR_INVALID, name,
+	                                    "tokens go in at %.80s, and no Gather of a matrix reads them", name);
+}
+
+static enum err check_port(struct reading *r)
 {
 	const struct onnx_port *p = r->g->input;
 	if (r->g->n_inputs != 1 || r->g->n_outputs < 1)
-		return fail(r->e, ERR_INVALID, "input", "the graph has %d inputs and %d outputs; one and at least one are expected (initial "
+		return fail(r->e, ERR_INVALID, "input",
+		            "the graph has %d inputs and %d outputs; one and at least one are expected (initial "
 		            "states are zeros)", r->g->n_inputs, r->g->n_outputs);
 	const char *name = onnx_value_name(r->g, p->value);
-	if (p->type != ONNX_FLOAT || p->ndim != 3)
-		return fail(r->e, ERR_INVALID, name, "the input %.80s is not [batch, time, columns] floats (or [time, batch, columns])", name);
+	bool tokens = p->ndim == 2 && (p->type == ONNX_INT64 || p->type == ONNX_INT32);
+	if (!tokens && (p->type != ONNX_FLOAT || p->ndim != 3))
+		return fail(r->e, ERR_INVALID, name,
+		            "the input %.80s is neither [batch, time, columns] floats nor [batch, time] tokens (or "
+		            "time first)", name);
+	if (tokens)
+		return find_embedding(r, p);
 	if (p->dim[2] < 1 || p->dim[2] > NET_MAX_INPUTS)
-		return fail(r->e, ERR_INVALID, name, "the input %.80s has %d columns, expected 1 to %d", name, p->dim[2], NET_MAX_INPUTS);
+		return fail(r->e, ERR_INVALID, name, "the input %.80s has %d columns, expected 1 to %d", name, p->dim[2],
+		            NET_MAX_INPUTS);
 	return ERR_OK;
 }
 
@@ -80,15 +104,17 @@ static enum err run_drawn(struct reading *r, int first, int second, struct onnx_
 {
 	const struct onnx_port *p = r->g->input;
 	struct rng rng;
-	*input = (struct onnx_array){ .type = ONNX_FLOAT, .ndim = 3,
+	*input = (struct onnx_array){ .type = p->type, .ndim = p->ndim,
 	                              .dim = { axis_size(p, 0, first), axis_size(p, 1, second), p->dim[2] } };
-	float *at = onnx_count(input->dim, 3, &input->count) ? arena_calloc(r->arena, input->count, sizeof *at) : NULL;
+	float *at = onnx_count(input->dim, p->ndim, &input->count) ? arena_calloc(r->arena, input->count,
+	                                                                          sizeof *at) : NULL;
 	if (!at)
-		return fail(r->e, ERR_TOO_LARGE, "input", "an input of [%d, %d, %d] takes too much memory", input->dim[0], input->dim[1],
-		            input->dim[2]);
+		return fail(r->e, ERR_TOO_LARGE, "input", "an input of [%d, %d, …] takes too much memory", input->dim[0],
+		            input->dim[1]);
 	rng_init(&rng, SEED, RNG_TEST, 0);
 	for (size_t i = 0; i < input->count; i++)
-		at[i] = (float)(2 * rng_uniform(&rng) - 1);
+		at[i] = r->embedding ? (float)rng_below(&rng,
+		                                        (uint64_t)r->embedding->dim[0]) : (float)(2 * rng_uniform(&rng) - 1);
 	input->at = at;
 	return onnx_run(r->g, input, r->arena, &r->work, value, r->e);
 }
@@ -135,7 +161,8 @@ static enum err check_cell(struct reading *r, const struct layer *l)
 	if (!all_equal(l->in[IN_LENGTHS], (float)l->steps))
 		return reading_fail(r, l->node, "sequence_lens ends sequences early; lengths are not part of a model here");
 	if (!all_equal(l->in[IN_H], 0) || !all_equal(l->in[IN_C], 0))
-		return reading_fail(r, l->node, "it does not begin with zeros: an initial state other than zeros is not offered");
+		return reading_fail(r, l->node,
+		                    "it does not begin with zeros: an initial state other than zeros is not offered");
 	if (!all_equal(l->in[IN_P], 0))
 		return reading_fail(r, l->node, "peepholes (input P) are not offered");
 	return ERR_OK;
@@ -151,7 +178,8 @@ static enum err read_activations(struct reading *r, const struct layer *l, bool 
 	for (int i = 0; a && i < a->n; i++) {
 		const char *want = l->type != CELL_RNN ? gates[i % n] : *relu ? "Relu" : "Tanh";
 		if (strcasecmp(a->strings[i], want))
-			return reading_fail(r, l->node, "its activation %d is %.40s; %s is what this cell has here", i, a->strings[i], want);
+			return reading_fail(r, l->node, "its activation %d is %.40s; %s is what this cell has here", i,
+			                    a->strings[i], want);
 	}
 	return ERR_OK;
 }
@@ -174,7 +202,8 @@ static void read_layer(const struct reading *r, const struct onnx_node *n, enum 
 static float layer_output(const struct layer *l, int t, int b, int u)
 {
 	size_t T = (size_t)l->steps, B = (size_t)l->batch, D = (size_t)l->directions, H = (size_t)l->hidden;
-	size_t d = (size_t)u / H, row = l->batch_first ? ((size_t)b * T + (size_t)t) * D + d : ((size_t)t * D + d) * B + (size_t)b;
+	size_t d = (size_t)u / H;
+	size_t row = l->batch_first ? ((size_t)b * T + (size_t)t) * D + d : ((size_t)t * D + d) * B + (size_t)b;
 	return l->y->at[row * H + (size_t)u % H];
 }
 
@@ -184,19 +213,32 @@ static float layer_input(const struct layer *l, int t, int b, int k)
 	return l->in[IN_X]->at[row * (size_t)l->in[IN_X]->dim[2] + (size_t)k];
 }
 
+/* What the network reads a step: columns, or the numbers of a token's vector. */
+static int step_width(const struct reading *r)
+{
+	return r->embedding ? r->embedding->dim[1] : r->input.dim[2];
+}
+
+/* What goes in at row of the input: its columns, or its token's vector. */
+static const float *step_numbers(const struct reading *r, size_t row)
+{
+	size_t width = (size_t)step_width(r);
+	return r->embedding ? r->embedding->at + (size_t)r->input.at[row] * width : r->input.at + row * width;
+}
+
 /* Whether a layer reads the input, in that order of its axes. */
 static bool reads_input(const struct reading *r, const struct layer *l, bool batch_first)
 {
 	const struct onnx_array *x = &r->input;
-	if (x->dim[batch_first] != l->steps || x->dim[!batch_first] != l->batch || x->dim[2] != l->in[IN_X]->dim[2])
+	if (x->dim[batch_first] != l->steps || x->dim[!batch_first] != l->batch || step_width(r) != l->in[IN_X]->dim[2])
 		return false;
 	for (int t = 0; t < l->steps; t++)
-		for (int b = 0; b < l->batch; b++)
-			for (int k = 0; k < x->dim[2]; k++) {
-				int row = batch_first ? b * x->dim[1] + t : t * x->dim[1] + b;
-				if (!(layer_input(l, t, b, k) == x->at[(size_t)row * (size_t)x->dim[2] + (size_t)k]))
+		for (int b = 0; b < l->batch; b++) {
+			const float *numbers = step_numbers(r, (size_t)(batch_first ? b * x->dim[1] + t : t * x->dim[1] + b));
+			for (int k = 0; k < step_width(r); k++)
+				if (!(layer_input(l, t, b, k) == numbers[k]))
 					return false;
-			}
+		}
 	return true;
 }
 
@@ -224,7 +266,8 @@ static enum err check_place(struct reading *r, int k)
 	}
 	if (!reads_layer(l, &r->layer[k - 1]))
 		return reading_fail(r, l->node, "it reads something else than the outputs of the recurrent node before it");
-	if (l->type != first->type || l->hidden != first->hidden || l->directions != first->directions || l->reverse != first->reverse)
+	if (l->type != first->type || l->hidden != first->hidden || l->directions != first->directions
+	    || l->reverse != first->reverse)
 		return reading_fail(r, l->node, "it is not of the same cell, size and direction as the first recurrent node");
 	return ERR_OK;
 }
@@ -255,10 +298,9 @@ static enum err add_layer(struct reading *r, const struct onnx_node *n, enum cel
 
 static enum err find_layers(struct reading *r)
 {
-	static const enum encoder_type encoders[] = { [CELL_GRU] = ENCODER_GRU, [CELL_LSTM] = ENCODER_LSTM, [CELL_RNN] = ENCODER_RNN };
 	for (int k = 0; k < r->g->n_nodes; k++)
-		for (int type = CELL_GRU; type <= CELL_RNN; type++)
-			if (!strcmp(r->g->node[k].op, onnx_cells[type].op)) {
+		for (int type = 0; type < CELL_COUNT; type++)
+			if (onnx_cells[type].op && !strcmp(r->g->node[k].op, onnx_cells[type].op)) {
 				enum err rc = add_layer(r, &r->g->node[k], (enum cell_type)type);
 				if (rc)
 					return rc;
@@ -266,9 +308,11 @@ static enum err find_layers(struct reading *r)
 	if (!r->net.layers)
 		return fail(r->e, ERR_INVALID, "", "no node of the graph is a GRU, an LSTM or an RNN");
 	const struct layer *first = &r->layer[0];
-	r->net.encoder = encoders[first->type];
+	r->net.encoder = (enum encoder_type)first->type;   /* the first encoders are cells */
 	r->net.hidden = first->hidden;
-	r->net.inputs = r->input.dim[2];
+	r->net.inputs = r->embedding ? 1 : r->input.dim[2];
+	r->net.vocabulary = r->embedding ? r->embedding->dim[0] : 0;
+	r->net.embedding = r->embedding ? r->embedding->dim[1] : 0;
 	r->net.bidirectional = first->directions == 2;
 	r->net.reverse = first->reverse;
 	return ERR_OK;
@@ -392,11 +436,13 @@ static bool has_shape(const struct onnx_array *a, int ndim, size_t rows, size_t 
  * do. The query's and the key's have the same one: the proof tells which is which. */
 static const struct onnx_array *find_folded(const struct reading *r, const struct tensor *t)
 {
-	bool query = !strcmp(t->name, "decoder.attention.query.weight"), key = !strcmp(t->name, "decoder.attention.key.weight");
+	bool query = !strcmp(t->name, "decoder.attention.query.weight"), key = !strcmp(t->name,
+	                                                                               "decoder.attention.key.weight");
 	int skip = r->net.decoder == DECODER_ATTENTION && (query ? r->swapped : key && !r->swapped);
 	for (int i = 0; t->ndim == 2 && i < r->g->n_initialisers; i++) {
 		const struct onnx_value *v = &r->g->value[i];
-		if (!strncmp(v->name, "onnx::", strlen("onnx::")) && has_shape(v->initialiser, 2, t->shape[1], t->shape[0]) && !skip--)
+		bool fits = has_shape(v->initialiser, 2, t->shape[1], t->shape[0]);
+		if (fits && !strncmp(v->name, "onnx::", strlen("onnx::")) && !skip--)
 			return v->initialiser;
 	}
 	return NULL;
@@ -406,7 +452,8 @@ static enum err fill_named(const struct reading *r, const struct tensor *t, floa
 {
 	const struct onnx_array *named = onnx_initialiser(r->g, t->name), *folded = named ? NULL : find_folded(r, t);
 	if (!folded && !has_shape(named, t->ndim, t->shape[0], t->shape[1]))
-		return fail(r->e, ERR_INVALID, t->name, "the initialiser %.80s is missing, or does not have the shape [%zu, %zu]", t->name,
+		return fail(r->e, ERR_INVALID, t->name,
+		            "the initialiser %.80s is missing, or does not have the shape [%zu, %zu]", t->name,
 		            t->shape[0], t->shape[1]);
 	for (size_t i = 0; i < t->count; i++)
 		out[i] = folded ? folded->at[i % t->shape[1] * t->shape[0] + i / t->shape[1]] : named->at[i];
@@ -420,6 +467,8 @@ static enum err fill_tensor(const struct reading *r, const struct tensor *t, flo
 		fill_cell(r, &n, out);
 	else if (!strncmp(t->name, "output.", strlen("output.")))
 		fill_head(r, t->ndim == 1, t, out);
+	else if (!strcmp(t->name, "embedding.weight"))
+		memcpy(out, r->embedding->at, t->count * sizeof *out);
 	else
 		return fill_named(r, t, out);
 	return ERR_OK;
@@ -447,10 +496,10 @@ static enum err fill_weights(const struct reading *r, float **weights, size_t *n
 /* --- the proof ------------------------------------------------------------------------------------------------------ */
 
 /* Our network on sequence b of a drawn input; x and y are scratch of a sequence's size. */
-static void run_ours(const struct reading *r, const struct infer_model *m, struct infer_ws *w, const struct onnx_array *input, int b,
-                     float *x, float *y)
+static void run_ours(const struct reading *r, const struct infer_model *m, struct infer_ws *w,
+                     const struct onnx_array *input, int b, float *x, float *y)
 {
-	int T = input->dim[r->batch_first], cols = input->dim[2];
+	int T = input->dim[r->batch_first], cols = r->net.inputs;
 	for (int t = 0; t < T; t++) {
 		int row = r->batch_first ? b * input->dim[1] + t : t * input->dim[1] + b;
 		memcpy(x + (size_t)t * (size_t)cols, input->at + (size_t)row * (size_t)cols, (size_t)cols * sizeof *x);
@@ -459,8 +508,8 @@ static void run_ours(const struct reading *r, const struct infer_model *m, struc
 }
 
 /* Whether all sequences' answers are the graph's; written as it is, a NaN is no answer. */
-static bool same_answers(const struct reading *r, const struct infer_model *m, struct infer_ws *w, const struct onnx_array *input,
-                         const struct onnx_array *want, float *x, float *y)
+static bool same_answers(const struct reading *r, const struct infer_model *m, struct infer_ws *w,
+                         const struct onnx_array *input, const struct onnx_array *want, float *x, float *y)
 {
 	int B = input->dim[!r->batch_first];
 	size_t n = (size_t)net_steps(&r->net, input->dim[r->batch_first]) * (size_t)net_outputs(&r->net);
@@ -479,8 +528,8 @@ static bool same_answers(const struct reading *r, const struct infer_model *m, s
 }
 
 /* *same: whether our network answers to the input as the graph did. */
-static enum err compare(const struct reading *r, const float *weights, const struct onnx_array *input, const struct onnx_array *want,
-                        bool *same)
+static enum err compare(const struct reading *r, const float *weights, const struct onnx_array *input,
+                        const struct onnx_array *want, bool *same)
 {
 	int T = input->dim[r->batch_first];
 	struct infer_model *m = NULL;
@@ -531,13 +580,28 @@ static void read_decoder(struct reading *r)
 	s->decoder_input = dim_of(ih, 1) == net_width(s) ? DECODER_CONTEXT : DECODER_CONTEXT_PREVIOUS;
 }
 
+/* Tokens go in, so classes come out: a step each, or one of all. */
+static enum err classify(struct reading *r, const struct import_options *o)
+{
+	if (o->horizon || o->targets || o->columns)
+		return fail(r->e, ERR_INVALID, o->columns ? "columns" : "horizon",
+		            "horizon, targets and columns are of numbers; tokens go in here");
+	if (r->net.decoder == DECODER_ATTENTION)
+		return fail(r->e, ERR_INVALID, "decoder.cell.weight_ih",
+		            "an attention decoder behind tokens is not read from a graph");
+	r->net.classes = head_rows(&r->head);
+	r->net.targets = r->net.levels = r->net.horizon = 1;
+	return ERR_OK;
+}
+
 /* What the shapes of input and output say, unless the caller did. */
 static void complete_options(const struct reading *r, struct import_options *o)
 {
 	const struct onnx_array *y = &r->value[r->g->output[0].value];
 	const struct onnx_port *x = r->g->input;
-	bool sizes = y->ndim == 3 && (r->net.decoder == DECODER_ATTENTION || (int64_t)y->dim[1] * y->dim[2] == head_rows(&r->head));
-	if (sizes && !o->horizon && !o->targets) {
+	bool sizes = y->ndim == 3
+		&& (r->net.decoder == DECODER_ATTENTION || (int64_t)y->dim[1] * y->dim[2] == head_rows(&r->head));
+	if (sizes && !r->embedding && !o->horizon && !o->targets) {
 		o->horizon = y->dim[1];
 		o->targets = y->dim[2];
 	}
@@ -548,7 +612,8 @@ static void complete_options(const struct reading *r, struct import_options *o)
 static enum err check_options(const struct import_options *o, struct error *e)
 {
 	if (o->decoder || o->nonlinearity)
-		return fail(e, ERR_INVALID, o->decoder ? "decoder" : "nonlinearity", "a graph says its decoder and nonlinearity itself");
+		return fail(e, ERR_INVALID, o->decoder ? "decoder" : "nonlinearity",
+		            "a graph says its decoder and nonlinearity itself");
 	return ERR_OK;
 }
 
@@ -562,10 +627,10 @@ static const struct onnx_node *before_head(const struct reading *r)
 /* Take the graph for one network after the other, until it is one. */
 static enum err prove(struct reading *r, float **weights, size_t *n_weights)
 {
-	static const enum decoder_type heads[] = { DECODER_LAST, DECODER_MEAN };
+	static const enum decoder_type heads[] = { DECODER_LAST, DECODER_MEAN, DECODER_TOKEN };
 	const struct onnx_array *want = &r->value[r->g->output[0].value];
 	bool open = r->net.decoder == DECODER_LAST, same = false;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < (open && r->embedding ? 3 : 2); i++) {
 		if (open)
 			r->net.decoder = heads[i];
 		r->swapped = i;
@@ -577,12 +642,13 @@ static enum err prove(struct reading *r, float **weights, size_t *n_weights)
 		if (rc || same)
 			return rc;
 	}
-	return reading_fail(r, before_head(r), "what the Linear layer reads here is neither the final state nor the mean of the outputs "
+	return reading_fail(r, before_head(r),
+	                    "what the Linear layer reads here is neither the final state nor the mean of the outputs "
 	                    "of the recurrent nodes, or the Linear layer is not the last thing that is computed");
 }
 
-enum err onnx_import(const struct onnx_graph *g, struct arena *a, struct import_options *o, struct net_spec *out, float **weights,
-                     size_t *n_weights, struct error *e)
+enum err onnx_import(const struct onnx_graph *g, struct arena *a, struct import_options *o, struct net_spec *out,
+                     float **weights, size_t *n_weights, struct error *e)
 {
 	struct reading r = { .g = g, .arena = a, .work = ONNX_RUN_WORK, .e = e };
 	enum err rc = check_options(o, e);
@@ -602,7 +668,7 @@ enum err onnx_import(const struct onnx_graph *g, struct arena *a, struct import_
 		return rc;
 	read_decoder(&r);
 	complete_options(&r, o);
-	rc = import_sizes(o, head_rows(&r.head), &r.net, e);
+	rc = r.embedding ? classify(&r, o) : import_sizes(o, head_rows(&r.head), &r.net, e);
 	if (!rc)
 		rc = net_spec_check(&r.net, e);
 	if (!rc)

@@ -10,7 +10,8 @@
  *
  * Understood: GRU, LSTM, RNN of one direction or both, up to NET_MAX_LAYERS of them, each reading the one before, and
  *     a Linear (MatMul, Gemm, Add) over the final states or the mean of the last one's outputs, or
- *     our attention decoder or pool, whose initialisers keep our names (spec.h). */
+ *     our attention decoder or pool, whose initialisers keep our names (spec.h);
+ * in front of them numbers, or tokens that choose the rows of a matrix (Gather): then classes come out, of all steps or of each. */
 #ifndef GATECAST_API_ONNX_IMPORT_H
 #define GATECAST_API_ONNX_IMPORT_H
 
@@ -21,7 +22,7 @@
  * o is completed by what the graph says: horizon, targets, window. weights: of malloc, the caller frees (on failure as well;
  * may be NULL then). Works in a.
  */
-enum err onnx_import(const struct onnx_graph *g, struct arena *a, struct import_options *o, struct net_spec *out, float **weights,
-                     size_t *n_weights, struct error *e);
+enum err onnx_import(const struct onnx_graph *g, struct arena *a, struct import_options *o, struct net_spec *out,
+                     float **weights, size_t *n_weights, struct error *e);
 
 #endif

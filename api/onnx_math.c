@@ -251,8 +251,8 @@ static enum err run_argmax(struct onnx_call *c)
 }
 
 /* w and b, which may be NULL, repeat along the row. */
-static void norm_row(const float *x, size_t n, double eps, const struct onnx_array *w, const struct onnx_array *b, float *y,
-                     float *mean, float *inverse)
+static void norm_row(const float *x, size_t n, double eps, const struct onnx_array *w, const struct onnx_array *b,
+                     float *y, float *mean, float *inverse)
 {
 	double sum = 0, square = 0;
 	for (size_t i = 0; i < n; i++)
@@ -335,8 +335,8 @@ static void multiply(struct factor a, struct factor b, int rows, int inner, int 
 
 static enum err charge_product(struct onnx_call *c, uint64_t batch, int rows, int inner, int cols)
 {
-	uint64_t n;   /* each is below 2^28, so three of them make less than 2^84: checked */
-	if (__builtin_mul_overflow((uint64_t)rows * (uint64_t)cols, (uint64_t)inner, &n) || __builtin_mul_overflow(n, batch, &n))
+	uint64_t n = (uint64_t)rows * (uint64_t)cols;   /* each is below 2^28 */
+	if (__builtin_mul_overflow(n, (uint64_t)inner, &n) || __builtin_mul_overflow(n, batch, &n))
 		n = UINT64_MAX;
 	return call_charge(c, n);
 }
@@ -370,7 +370,8 @@ static enum err run_matmul(struct onnx_call *c)
 	b.ndim -= 2;
 	ndim = a.ndim > b.ndim ? a.ndim : b.ndim;
 	for (int i = 0; i < ndim; i++) {
-		int of_a = i < ndim - a.ndim ? 1 : a.dim[i - (ndim - a.ndim)], of_b = i < ndim - b.ndim ? 1 : b.dim[i - (ndim - b.ndim)];
+		int of_a = i < ndim - a.ndim ? 1 : a.dim[i - (ndim - a.ndim)];
+		int of_b = i < ndim - b.ndim ? 1 : b.dim[i - (ndim - b.ndim)];
 		dim[i] = of_a == 1 ? of_b : of_a;
 	}
 	if (!onnx_broadcast(&a, dim, ndim, &wa) || !onnx_broadcast(&b, dim, ndim, &wb) || !onnx_count(dim, ndim, &batch))
@@ -457,7 +458,8 @@ static enum err attention_shape(struct onnx_call *c, struct attention *a)
 	a->values = v->dim[v->ndim - 1] / (a->flat ? a->groups : 1);
 	bool fits = k->dim[0] == a->batch && v->dim[0] == a->batch && v->dim[v->ndim - 2] == a->keys && a->size && a->keys;
 	if (a->flat)
-		fits = fits && q->dim[2] % a->heads == 0 && (int64_t)a->groups * a->size == k->dim[2] && v->dim[2] % a->groups == 0;
+		fits = fits && q->dim[2] % a->heads == 0 && v->dim[2] % a->groups == 0
+			&& (int64_t)a->groups * a->size == k->dim[2];
 	else
 		fits = fits && k->dim[3] == a->size && v->dim[1] == a->groups;
 	return fits ? ERR_OK : call_fail(c, "the shapes of its inputs do not fit each other");
@@ -493,7 +495,8 @@ static void attend(const struct onnx_call *c, const struct attention *a, struct 
 			const float *k = c->in[1]->at + head_row(a, b, g, a->groups, 0, a->keys, a->size);
 			const float *v = c->in[2]->at + head_row(a, b, g, a->groups, 0, a->keys, a->values);
 			for (int t = 0; t < a->steps; t++) {
-				attend_scores(a, c->in[0]->at + head_row(a, b, h, a->heads, t, a->steps, a->size), k, k_row, t, mask, score);
+				attend_scores(a, c->in[0]->at + head_row(a, b, h, a->heads, t, a->steps, a->size), k, k_row, t, mask,
+				              score);
 				multiply((struct factor){ score, 0, 1 }, (struct factor){ v, v_row, 1 }, 1, a->keys, a->values, 1,
 				         y + head_row(a, b, h, a->heads, t, a->steps, a->values));
 			}

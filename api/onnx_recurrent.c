@@ -92,7 +92,8 @@ static enum err expect(struct onnx_call *c, enum input i, int ndim, int d0, int 
 	const int dim[] = { d0, d1, d2 };
 	for (int k = 0; x && k < ndim; k++)
 		if (x->ndim != ndim || x->dim[k] != dim[k])
-			return call_fail(c, "its input %d does not have the shape [%d, %d, %d] (the first %d)", i, d0, d1, d2, ndim);
+			return call_fail(c, "its input %d does not have the shape [%d, %d, %d] (the first %d)", i, d0, d1, d2,
+			                 ndim);
 	return ERR_OK;
 }
 
@@ -105,7 +106,8 @@ static enum err read_shapes(struct onnx_call *c, struct recurrent *r)
 	r->B = x->dim[!r->batch_first];
 	r->in = x->dim[2];
 	r->hid = w->dim[2];
-	int D = r->directions, rows = r->gates * r->hid, first = r->batch_first ? r->B : D, second = r->batch_first ? D : r->B;
+	int D = r->directions, rows = r->gates * r->hid;
+	int first = r->batch_first ? r->B : D, second = r->batch_first ? D : r->B;
 	enum err rc = expect(c, IN_W, 3, D, rows, r->in);
 	if (!rc)
 		rc = expect(c, IN_R, 3, D, rows, r->hid);
@@ -147,7 +149,8 @@ static void gru_step(const struct recurrent *r, const struct direction *d)
 		double *gated = d->b;                 /* z's part, which is done with */
 		for (int i = 0; i < hid; i++)
 			gated[i] = reset[i] * d->h[i];
-		affine(d->r + (size_t)2 * (size_t)hid * (size_t)hid, d->rb ? d->rb + 2 * hid : NULL, hid, hid, NULL, gated, d->b + 2 * hid);
+		affine(d->r + (size_t)2 * (size_t)hid * (size_t)hid, d->rb ? d->rb + 2 * hid : NULL, hid, hid, NULL, gated,
+		       d->b + 2 * hid);
 	}
 	for (int i = 0; i < hid; i++) {
 		n[i] = d->f[1](n[i] + (r->reset_after ? reset[i] : 1) * rn[i]);
@@ -159,7 +162,8 @@ static void lstm_step(const struct recurrent *r, const struct direction *d)
 {
 	int hid = r->hid;
 	for (int i = 0; i < hid; i++) {
-		double in = d->a[i] + d->b[i], out = d->a[hid + i] + d->b[hid + i], forget = d->a[2 * hid + i] + d->b[2 * hid + i];
+		double in = d->a[i] + d->b[i], out = d->a[hid + i] + d->b[hid + i];
+		double forget = d->a[2 * hid + i] + d->b[2 * hid + i];
 		double cell = d->f[1](d->a[3 * hid + i] + d->b[3 * hid + i]);
 		if (d->p) {
 			in += (double)d->p[i] * d->c[i];
@@ -183,13 +187,15 @@ static void rnn_step(const struct recurrent *r, const struct direction *d)
 /* Where hid numbers of (direction, sequence) begin in a state, and of (step, …) in Y. */
 static size_t state_at(const struct recurrent *r, int d, int b)
 {
-	return (r->batch_first ? (size_t)b * (size_t)r->directions + (size_t)d : (size_t)d * (size_t)r->B + (size_t)b) * (size_t)r->hid;
+	size_t D = (size_t)r->directions, B = (size_t)r->B;
+	return (r->batch_first ? (size_t)b * D + (size_t)d : (size_t)d * B + (size_t)b) * (size_t)r->hid;
 }
 
 static size_t output_at(const struct recurrent *r, int t, int d, int b)
 {
 	size_t D = (size_t)r->directions, T = (size_t)r->T, B = (size_t)r->B;
-	size_t row = r->batch_first ? ((size_t)b * T + (size_t)t) * D + (size_t)d : ((size_t)t * D + (size_t)d) * B + (size_t)b;
+	size_t row = r->batch_first ? ((size_t)b * T + (size_t)t) * D + (size_t)d
+		: ((size_t)t * D + (size_t)d) * B + (size_t)b;
 	return row * (size_t)r->hid;
 }
 
@@ -211,7 +217,8 @@ static struct direction direction_of(const struct recurrent *r, int d, double *s
 	size_t hid = (size_t)r->hid, rows = (size_t)r->gates * hid, at = (size_t)d;
 	return (struct direction){
 		.w = in[IN_W]->at + at * rows * (size_t)r->in, .r = in[IN_R]->at + at * rows * hid,
-		.wb = in[IN_B] ? in[IN_B]->at + at * 2 * rows : NULL, .rb = in[IN_B] ? in[IN_B]->at + at * 2 * rows + rows : NULL,
+		.wb = in[IN_B] ? in[IN_B]->at + at * 2 * rows : NULL,
+		.rb = in[IN_B] ? in[IN_B]->at + at * 2 * rows + rows : NULL,
 		.p = in[IN_P] ? in[IN_P]->at + at * 3 * hid : NULL, .f = r->f[d],
 		.a = scratch, .b = scratch + rows, .h = scratch + 2 * rows, .c = scratch + 2 * rows + hid,
 	};
@@ -242,7 +249,7 @@ static void run_sequence(const struct recurrent *r, int d, int b, double *scratc
 static enum err charge(struct onnx_call *c, const struct recurrent *r)
 {
 	uint64_t n = (uint64_t)r->gates * (uint64_t)r->hid * ((uint64_t)r->in + (uint64_t)r->hid);
-	if (__builtin_mul_overflow(n, (uint64_t)r->T * (uint64_t)r->B, &n) || __builtin_mul_overflow(n, (uint64_t)r->directions, &n))
+	if (__builtin_mul_overflow(n * (uint64_t)r->directions, (uint64_t)r->T * (uint64_t)r->B, &n))   /* n is below 2^58 */
 		n = UINT64_MAX;
 	return call_charge(c, n);
 }
@@ -274,7 +281,8 @@ static enum err run_recurrent(struct onnx_call *c)
 		return rc;
 	scratch = arena_calloc(c->arena, 2 * (size_t)(r.gates + 1) * (size_t)r.hid, sizeof *scratch);
 	if (!scratch)
-		return onnx_fail(c->graph, c->node, ERR_TOO_LARGE, c->e, "the graph takes more than %zu bytes of memory", c->arena->cap);
+		return onnx_fail(c->graph, c->node, ERR_TOO_LARGE, c->e, "the graph takes more than %zu bytes of memory",
+		                 c->arena->cap);
 	for (int d = 0; d < r.directions; d++)
 		for (int b = 0; b < r.B; b++)
 			run_sequence(&r, d, b, scratch, y, last, memory);

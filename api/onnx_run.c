@@ -18,8 +18,8 @@ enum err call_charge(struct onnx_call *c, uint64_t n)
 enum err call_scratch(struct onnx_call *c, size_t count, float **at)
 {
 	*at = arena_calloc(c->arena, count, sizeof **at);
-	return *at ? ERR_OK : onnx_fail(c->graph, c->node, ERR_TOO_LARGE, c->e, "the graph takes more than %zu bytes of memory",
-	                                c->arena->cap);
+	return *at ? ERR_OK : onnx_fail(c->graph, c->node, ERR_TOO_LARGE, c->e,
+	                                "the graph takes more than %zu bytes of memory", c->arena->cap);
 }
 
 enum err call_result(struct onnx_call *c, int i, enum onnx_type type, const int *dim, int ndim, float **at)
@@ -123,7 +123,9 @@ bool onnx_broadcast(const struct onnx_array *x, const int *dim, int ndim, struct
 
 static const struct onnx_operator_row *find_operator(const char *name)
 {
-	const struct onnx_operator_row *const tables[] = { onnx_shape_operators, onnx_math_operators, onnx_recurrent_operators };
+	const struct onnx_operator_row *const tables[] = {
+		onnx_shape_operators, onnx_math_operators, onnx_recurrent_operators,
+	};
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
 		for (const struct onnx_operator_row *row = tables[i]; row->name; row++)
 			if (!strcmp(row->name, name))
@@ -138,7 +140,8 @@ static enum err run_node(struct onnx_call *c, struct onnx_array *value)
 	if (!row)
 		return call_fail(c, "the operator is not offered");
 	if (n->n_in < row->inputs || n->n_out < 1)
-		return call_fail(c, "it has %d inputs and %d outputs; it needs at least %d and 1", n->n_in, n->n_out, row->inputs);
+		return call_fail(c, "it has %d inputs and %d outputs; it needs at least %d and 1", n->n_in, n->n_out,
+		                 row->inputs);
 	memset(c->in, 0, sizeof c->in);
 	memset(c->out, 0, sizeof c->out);
 	for (int i = 0; i < n->n_in && i < ONNX_CALL_ARRAYS; i++)

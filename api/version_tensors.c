@@ -21,8 +21,10 @@ void version_tensors_init(const struct document *d, struct version_tensors *out)
 	out->n_scores = 0;
 	for (out->n = 0; out->n < out->table.n; out->n++) {
 		const struct tensor *t = &out->table.tensor[out->n];
-		out->tensor[out->n] = (struct version_tensor){ .name = t->name, .ndim = t->ndim, .count = t->count, .offset = t->offset,
-			.shape = { (int)t->shape[0], (int)t->shape[1] } };
+		out->tensor[out->n] = (struct version_tensor){
+			.name = t->name, .ndim = t->ndim, .shape = { (int)t->shape[0], (int)t->shape[1] },
+			.count = t->count, .offset = t->offset,
+		};
 	}
 	if (d->calibration)
 		add_scores(d, out);

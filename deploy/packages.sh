@@ -4,10 +4,10 @@
 # To build the daemon.
 # shellcheck disable=SC2034  # read by the scripts that source this file
 packages_build=(gcc libc6-dev meson ninja-build pkg-config python3 libjansson-dev libsqlite3-dev libopenblas-dev
-	libsodium-dev libmicrohttpd-dev libpng-dev uthash-dev libprotobuf-c-dev protobuf-c-compiler)
+	libsodium-dev libmicrohttpd-dev zlib1g-dev libzstd-dev libpng-dev uthash-dev libprotobuf-c-dev protobuf-c-compiler)
 # To run every test beside that. "command:package" is content with the command from wherever it came.
 # shellcheck disable=SC2034
-packages_test=(check libonnx-testdata python3-pytest prometheus shellcheck npm:npm)
+packages_test=(check libonnx-testdata python3-pytest prometheus shellcheck npm:npm zstd)
 
 # package_missing NAME | COMMAND:NAME - true when it has to be installed
 package_missing() {

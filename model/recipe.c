@@ -22,7 +22,10 @@ const char *const task_names[] = {
 	[TASK_CLASSIFY] = "classify", [TASK_TRANSLATE] = "translate", NULL,
 };
 const char *const encoder_names[] = {
-	[ENCODER_GRU] = "gru", [ENCODER_LSTM] = "lstm", [ENCODER_RNN] = "rnn", [ENCODER_TRANSFORMER] = "transformer", NULL,
+#define NAME(ID, NAME, ...) [ENCODER_##ID] = #NAME,
+	CELLS(NAME)
+#undef NAME
+	[ENCODER_TRANSFORMER] = "transformer", NULL,
 };
 const char *const decoder_names[] = {
 	[DECODER_ATTENTION] = "attention", [DECODER_LAST] = "last", [DECODER_MEAN] = "mean", [DECODER_POOL] = "pool",
@@ -219,9 +222,8 @@ enum trait {
 static unsigned traits(const struct recipe *r)
 {
 	bool transformer = r->encoder == ENCODER_TRANSFORMER, attention = r->decoder == DECODER_ATTENTION;
-	/* the attention decoder's cell, and the one that reconstructs, is an LSTM's behind an LSTM, else a GRU's */
-	bool gru = r->encoder == ENCODER_GRU
-		|| ((attention || r->decoder == DECODER_RECONSTRUCT) && r->encoder != ENCODER_LSTM);
+	bool gru = r->encoder == ENCODER_GRU || ((attention || r->decoder == DECODER_RECONSTRUCT)
+		&& net_decoder_cell(&(struct net_spec){ .encoder = r->encoder }) == CELL_GRU);
 	const struct { bool has; enum trait trait; } list[] = {
 		{ transformer, TRAIT_TRANSFORMER },
 		{ !transformer, TRAIT_RECURRENT },

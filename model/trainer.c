@@ -288,11 +288,14 @@ static double reduce(struct trainer *t, bool gradients)
 	return t->shard_loss[0];
 }
 
-static bool acceptable(const struct guard *g, double loss, double norm)
+/* A norm that is not even clipped is no explosion, however small the usual one has become: what has been learnt moves
+ * nothing, but for the example now and then that has not. */
+static bool acceptable(const struct trainer *t, double loss, double norm)
 {
+	const struct guard *g = &t->course.guard;
 	if (!isfinite(loss) || !isfinite(norm))
 		return false;
-	return g->accepted < NORM_WARMUP || norm <= NORM_LIMIT * g->average;
+	return g->accepted < NORM_WARMUP || norm <= fmax(NORM_LIMIT * g->average, t->recipe.clip_norm);
 }
 
 /* A plain mean at first, an exponential one once it is long enough. */
@@ -405,7 +408,7 @@ enum err trainer_end_step(struct trainer *t, struct error *e)
 		return ERR_OK;
 	}
 	double norm = learnt_norm(t);
-	if (!acceptable(&t->course.guard, loss, norm))
+	if (!acceptable(t, loss, norm))
 		return skip_step(t, e);
 	p->loss += loss;
 	p->loss_targets += p->targets;
@@ -425,6 +428,7 @@ static void judge(struct trainer *t, double validation, struct epoch_report *rep
 	c->stopped = early_stop_step(&c->early_stop, c->epoch, validation, &report->best);
 	if (t->recipe.scheduler == SCHEDULER_REDUCE_ON_PLATEAU)
 		c->rate = plateau_step(&c->plateau, validation, c->rate);
+	c->guard.rollbacks = 0;
 	trainer_mark_good(t);
 	if (report->best)
 		memcpy(t->best, t->now.weights, t->plan.weights * sizeof *t->best);

@@ -7,9 +7,9 @@
  * are added in a fixed tree, so the weights have the same bits for any number of threads. What is random
  * comes from (seed, epoch, step): a trainer restored from trainer_save() continues bit for bit.
  *
- * Numeric guard: a step whose loss or gradient norm is not finite, or whose norm exceeds 10 x its moving average
- * (after 20 steps), is skipped; 3 skips within 100 steps roll back to the last good epoch and halve the rate;
- * 3 roll-backs end the job with ERR_DIVERGED. */
+ * Numeric guard: a step whose loss or gradient norm is not finite, or whose norm exceeds 10 x its moving average (after
+ * 20 steps) and would be clipped, is skipped; 3 skips within 100 steps roll back to the last good epoch and halve
+ * the rate; 3 roll-backs in a row end the job with ERR_DIVERGED. */
 #ifndef GATECAST_MODEL_TRAINER_H
 #define GATECAST_MODEL_TRAINER_H
 

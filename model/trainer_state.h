@@ -14,7 +14,7 @@
 
 #define GUARD_SKIPS 3         /* so many skips … */
 #define GUARD_STEPS 100       /* … within so many steps roll back */
-#define GUARD_ROLLBACKS 3     /* and so many roll-backs end the job */
+#define GUARD_ROLLBACKS 3     /* and so many roll-backs in a row end the job */
 
 /* The numeric guard of trainer.h. */
 struct guard {
@@ -22,7 +22,7 @@ struct guard {
 	uint64_t accepted;
 	uint64_t skips;                  /* since the last roll-back */
 	uint64_t skipped_at[GUARD_SKIPS];   /* the last skips' steps, a ring */
-	int rollbacks;
+	int rollbacks;                   /* since an epoch that went well */
 };
 
 struct course {

@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum err address_parse(const char *text, struct sockaddr_storage *out, struct error *e)
 {
@@ -50,6 +52,19 @@ void address_set_port(struct sockaddr_storage *a, unsigned port)
 		((struct sockaddr_in *)a)->sin_port = htons((uint16_t)port);
 	else
 		((struct sockaddr_in6 *)a)->sin6_port = htons((uint16_t)port);
+}
+
+enum err address_claim(const struct sockaddr_storage *a, const char *text, struct error *e)
+{
+	const int yes = 1;
+	enum err rc = ERR_OK;
+	int fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes)
+		|| bind(fd, (const struct sockaddr *)a, address_len(a)))
+		rc = fail(e, ERR_IO, text, "cannot listen on %s: %s", text, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return rc;
 }
 
 void address_format(const struct sockaddr_storage *a, char out[64])

@@ -14,6 +14,8 @@ socklen_t address_len(const struct sockaddr_storage *a);
 /** 127.0.0.0/8 or ::1. */
 bool address_is_loopback(const struct sockaddr_storage *a);
 void address_set_port(struct sockaddr_storage *a, unsigned port);
+/** Whether nobody listens there: ERR_IO when someone does, or it is none of this machine's. */
+enum err address_claim(const struct sockaddr_storage *a, const char *text, struct error *e);
 void address_format(const struct sockaddr_storage *a, char out[64]);
 
 #endif

@@ -15,7 +15,7 @@ struct batcher {
 	struct model *ready, **ready_tail;   /* models with waiting sequences, whose turn it is first */
 	long waiting, capacity;              /* sequences */
 	uint64_t backlog_ns;                 /* sum of what waits, predicted_ns */
-	int threads;
+	int threads, running;                /* compute threads, and those at work */
 	bool stopping;
 	pthread_t *thread;
 	int started;
@@ -118,13 +118,13 @@ static struct batch_item *dequeue(struct batcher *b, struct model *m)
 	return item;
 }
 
-/* Up to BATCH_ROWS waiting sequences of the model whose turn it is; the rest goes to the end of the line. */
-static int take_batch(struct batcher *b, struct batch_item *out[BATCH_ROWS])
+/* Up to `most` waiting sequences of the model whose turn it is; the rest goes to the end of the line. */
+static int take_batch(struct batcher *b, int most, struct batch_item *out[BATCH_ROWS])
 {
 	struct model *m = take_ready(b);
 	int64_t now = monotonic_ns();
 	int n = 0;
-	while (m->queue.head && n < BATCH_ROWS) {
+	while (m->queue.head && n < most) {
 		out[n] = dequeue(b, m);
 		if (!out[n]->batch->started_ns)
 			out[n]->batch->started_ns = now;
@@ -140,6 +140,21 @@ static uint64_t predicted_cost(const struct batch *batch)
 	for (int i = 0; i < batch->n; i++)
 		units += units_left(&batch->item[i]);
 	return batch->model->cost_ns * (units + units / (uint64_t)batch->n * (uint64_t)batch->later);
+}
+
+bool batcher_is_light(const struct model *m)
+{
+	return m->trained.forecaster && m->cost_ns && m->cost_ns <= BATCH_TURN_NS;
+}
+
+/* A compute thread is needed for what no caller computes in a turn, when a core is left for it. */
+static void wake_threads(struct batcher *b, const struct batch *batch)
+{
+	if (batch->polled && (b->backlog_ns <= BATCH_TURN_NS || b->running + 1 >= b->threads))
+		return;
+	pthread_cond_signal(&b->wake);
+	if (batch->n > BATCH_ROWS)
+		pthread_cond_broadcast(&b->wake);
 }
 
 enum err batcher_submit(struct batcher *b, struct batch *batch, int *retry_after_s, struct error *e)
@@ -167,9 +182,7 @@ enum err batcher_submit(struct batcher *b, struct batch *batch, int *retry_after
 	} else {
 		for (int i = 0; i < batch->n; i++)
 			enqueue(b, &batch->item[i]);
-		pthread_cond_signal(&b->wake);
-		if (batch->n > BATCH_ROWS)
-			pthread_cond_broadcast(&b->wake);
+		wake_threads(b, batch);
 	}
 	pthread_mutex_unlock(&b->lock);
 	return rc;
@@ -214,7 +227,7 @@ static int drop_expired(struct batch_item **item, int n)
 }
 
 /* A thread's workspaces: which is used, the model says. */
-struct workspace {
+struct batch_ws {
 	struct forecast_ws *series;
 	struct text_ws *text;
 };
@@ -274,7 +287,7 @@ static void go_on_later(struct batcher *b, struct batch_item *item)
 	pthread_mutex_unlock(&b->lock);
 }
 
-static void compute(struct batcher *b, struct batch_item **item, int n, struct workspace *ws)
+static void compute(struct batcher *b, struct batch_item **item, int n, struct batch_ws *ws)
 {
 	struct model *m = model_ref(item[0]->batch->model);   /* done() of the last request may drop the others */
 	bool over[BATCH_ROWS];
@@ -294,35 +307,80 @@ static void compute(struct batcher *b, struct batch_item **item, int n, struct w
 	model_unref(m);
 }
 
-static void workspace_fini(struct workspace *ws)
+enum err batch_ws_new(struct batch_ws **out, struct error *e)
 {
+	struct batch_ws *ws = calloc(1, sizeof *ws);
+	enum err rc = ws ? forecast_ws_new(BATCH_ROWS, &ws->series, e) : fail_nomem(e);
+	if (!rc)
+		rc = text_ws_new(BATCH_ROWS, &ws->text, e);
+	if (rc)
+		batch_ws_free(ws);
+	else
+		*out = ws;
+	return rc;
+}
+
+void batch_ws_free(struct batch_ws *ws)
+{
+	if (!ws)
+		return;
 	forecast_ws_free(ws->series);
 	text_ws_free(ws->text);
+	free(ws);
+}
+
+/* What was taken off the queue. */
+static void run(struct batcher *b, struct batch_item **item, int n, struct batch_ws *ws)
+{
+	n = drop_expired(item, n);
+	if (n)
+		compute(b, item, n, ws);
+}
+
+static int rows_of_turn(const struct model *m)
+{
+	uint64_t n = BATCH_TURN_NS / m->cost_ns;
+	return n < BATCH_ROWS ? (int)n : BATCH_ROWS;
+}
+
+bool batcher_turn(struct batcher *b, struct batch_ws *ws)
+{
+	struct batch_item *item[BATCH_ROWS];
+	int n = 0;
+	pthread_mutex_lock(&b->lock);
+	if (b->ready && batcher_is_light(b->ready))
+		n = take_batch(b, rows_of_turn(b->ready), item);
+	else if (b->ready)
+		pthread_cond_signal(&b->wake);   /* the caller will sleep */
+	pthread_mutex_unlock(&b->lock);
+	if (n)
+		run(b, item, n, ws);
+	return n > 0;
 }
 
 static void *thread_main(void *arg)
 {
 	struct batcher *b = arg;
-	struct workspace ws = { 0 };
+	struct batch_ws *ws;
 	struct error e;
-	if (forecast_ws_new(BATCH_ROWS, &ws.series, &e) || text_ws_new(BATCH_ROWS, &ws.text, &e)) {
+	if (batch_ws_new(&ws, &e)) {
 		log_failure("compute_thread_failed", &e);
 		_exit(1);   /* at start: nothing was acknowledged yet */
 	}
 	for (;;) {
 		struct batch_item *item[BATCH_ROWS];
 		pthread_mutex_lock(&b->lock);
+		b->running--;
 		while (!b->ready && !b->stopping)
 			pthread_cond_wait(&b->wake, &b->lock);
-		int n = b->ready ? take_batch(b, item) : 0;
+		int n = b->ready ? take_batch(b, BATCH_ROWS, item) : 0;
+		b->running++;
 		pthread_mutex_unlock(&b->lock);
 		if (!n)
 			break;
-		n = drop_expired(item, n);
-		if (n)
-			compute(b, item, n, &ws);
+		run(b, item, n, ws);
 	}
-	workspace_fini(&ws);
+	batch_ws_free(ws);
 	return NULL;
 }
 
@@ -336,7 +394,7 @@ enum err batcher_new(int threads, long capacity, struct batcher **out, struct er
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->wake, NULL);
 	b->ready_tail = &b->ready;
-	b->threads = threads;
+	b->threads = b->running = threads;   /* each lies down once before its first work */
 	b->capacity = capacity;
 	b->thread = calloc((size_t)threads, sizeof *b->thread);
 	while (b->thread && b->started < threads && !pthread_create(&b->thread[b->started], NULL, thread_main, b))

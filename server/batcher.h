@@ -8,6 +8,9 @@
  * there is no delay to tune. Lengths may differ; nothing is padded. An answer has the same bits in any company. A text
  * is written a few tokens a turn, so that a long one holds up nobody.
  *
+ * A thread that waits for its own requests anyway, a listener's, computes too: batcher_turn(). What is known to be light is
+ * left to it, and nobody is woken, while there is no more than a turn of it.
+ *
  * Admission by predicted cost: a request is taken if the backlog and its own cost fit into 0.8 of its deadline, else it is
  * refused at once. What expired, or whose client left, is dropped before its turn costs anything. Cost is counted in units
  * that a model's time is proportional to: a series for a forecaster, a token read or written for a model of texts. */
@@ -19,6 +22,7 @@
 #include "server/registry.h"
 
 #define BATCH_ROWS 64
+#define BATCH_TURN_NS 2000000
 
 struct batch_item {
 	struct batch_item *next;
@@ -37,6 +41,7 @@ struct batch {
 	int n;
 	long later;                         /* further items like these that the caller will submit: counted at admission */
 	int64_t deadline_ns;                /* CLOCK_MONOTONIC */
+	bool polled;                        /* light, and the caller calls batcher_turn() until it is done */
 	bool (*abandoned)(const struct batch *b);
 	/** On a compute thread, once all items ended. */
 	void (*done)(struct batch *b, enum err rc, const struct error *e);
@@ -47,12 +52,20 @@ struct batch {
 };
 
 struct batcher;
+struct batch_ws;
 
 enum err batcher_new(int threads, long capacity, struct batcher **out, struct error *e);
 /** Ends after what is queued was computed. NULL is fine. */
 void batcher_free(struct batcher *b);
 /** ERR_BUSY (with *retry_after_s) or ERR_STOPPING: nothing was queued, done() is not called. */
 enum err batcher_submit(struct batcher *b, struct batch *batch, int *retry_after_s, struct error *e);
+/** Whether a sequence of that model is known to take less than a turn. */
+bool batcher_is_light(const struct model *m);
+/** What a thread computes with, other than the batcher's own. */
+enum err batch_ws_new(struct batch_ws **out, struct error *e);
+void batch_ws_free(struct batch_ws *ws);
+/** Compute what waits, on this thread, for about BATCH_TURN_NS. False: nothing that light waits; others see to it. */
+bool batcher_turn(struct batcher *b, struct batch_ws *ws);
 /** Gauges of the queue. */
 void batcher_metrics(struct batcher *b, struct strbuf *out);
 

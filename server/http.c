@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <microhttpd.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +13,9 @@
 #include "api/problem.h"
 #include "server/address.h"
 #include "server/app.h"
+#include "server/batcher.h"
+#include "server/connection.h"
+#include "server/inflate.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/monotonic.h"
@@ -24,162 +25,87 @@
 #include "server/stream.h"
 #include "storage/key_store.h"
 
-#define SECOND_NS      1000000000LL
-#define SLOWEST_RATE   2048              /* bytes a second below which a peer counts as stuck */
 #define IDLE_S         60                /* a kept connection may wait so long for its next request */
-#define DISCARD_MAX    (8u << 20)        /* a refused body up to this is read to its end, so that its sender sees the answer */
+#define DISCARD_MAX    (8u << 20)        /* a refused body up to this is read, so that its sender sees the answer */
 #define CONNECTION_MEMORY (16u << 10)
 #define SPARE_CONNECTIONS 64             /* to answer 503 on, above the limit */
+#define SPARE_EXCHANGES   64             /* kept by a listener for its next requests, with their memory: */
+#define KEPT_BYTES        (32u << 10)    /* of each of their buffers, at most */
+#define STREAM_END_MS     1000
+#define NAP_NS            50000
 
-/* One socket. The reaper walks the list of them. */
-struct connection {
-	struct connection *prev, *next;
-	struct http *http;
-	struct listener *listener;
-	int fd;
-	int64_t deadline_ns;                 /* 0: none */
-	struct exchange *working;            /* suspended request, whose client may leave */
-};
-
-enum stage { STAGE_BODY, STAGE_WORKING, STAGE_DONE };
+/* Where a request stands. Who brings it to FINISHED is one thread, any; all else happens on its listener's.
+ *
+ *     BODY ─► WAITING ─┬─────────────────────► FINISHED ─► ANSWERED
+ *                      │ its turn comes on the listener's thread, else
+ *                      └─► SLEEPING (connection suspended) ─► FINISHED, resumed ─► ANSWERED */
+enum stage { STAGE_BODY, STAGE_WAITING, STAGE_SLEEPING, STAGE_FINISHED, STAGE_ANSWERED };
 
 /* One request on a socket. request is the first member: the two convert by a cast. */
 struct exchange {
 	struct request request;
+	struct exchange *next_spare;
 	struct MHD_Connection *mhd;
 	struct connection *connection;
 	struct listener *listener;
-	enum stage stage;
+	_Atomic int stage;                   /* enum stage */
 	enum err rc;                         /* what will be answered */
 	struct error error;
 	char allow[64];                      /* for 405 */
 	bool close;                          /* the connection ends after the reply */
 	bool streaming;                      /* without an end of its own: not in flight */
 	_Atomic bool abandoned;
-	size_t received;
+	struct inflate *inflate;             /* of a compressed body, or NULL */
+	size_t received, taken;              /* bytes of the body: as sent, as they were before */
 };
 
+/* One daemon of libmicrohttpd: a thread with its sockets. */
 struct listener {
 	struct http *http;
 	struct MHD_Daemon *daemon;
 	bool admin;
 	char address[64];
-	_Atomic int open;                    /* connections */
+	struct batch_ws *ws;                 /* to compute with */
+	struct exchange *spare;
+	int spares;
 };
 
 struct http {
 	struct app *app;
-	struct listener main, admin;
-	pthread_mutex_t lock;                /* guards the list and its members */
-	struct connection *connections;
+	struct listener admin;
+	struct listener *main;               /* [listeners], on one address */
+	int listeners;
+	struct connections *connections;
+	_Atomic int open;                    /* connections of the main listeners */
 	_Atomic int in_flight;
-	_Atomic int working;                 /* suspended for their lane */
-	_Atomic bool closing;                /* no request goes to a lane any more */
-	pthread_t reaper;
-	_Atomic bool stopping;
-	bool reaper_runs;
+	_Atomic int streaming;               /* those without an end of their own */
+	_Atomic int working;                 /* requests with a lane or a batch */
+	_Atomic bool closing;                /* no request goes there any more */
 };
-
-/* ---- deadlines ---------------------------------------------------------- */
-
-static void set_deadline(struct connection *c, int64_t ns)
-{
-	pthread_mutex_lock(&c->http->lock);
-	c->deadline_ns = ns;
-	pthread_mutex_unlock(&c->http->lock);
-}
-
-static int64_t deadline_in(long seconds, size_t bytes)
-{
-	return monotonic_ns() + (seconds + (long)(bytes / SLOWEST_RATE)) * SECOND_NS;
-}
-
-static void set_working(struct connection *c, struct exchange *x)
-{
-	pthread_mutex_lock(&c->http->lock);
-	c->working = x;
-	c->deadline_ns = 0;
-	pthread_mutex_unlock(&c->http->lock);
-}
-
-static void reap(struct connection *c, int64_t now)
-{
-	if (c->deadline_ns && now > c->deadline_ns) {
-		c->deadline_ns = 0;
-		metrics.reaped_connections++;
-		shutdown(c->fd, SHUT_RDWR);
-	}
-	if (c->working) {
-		struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
-		if (poll(&p, 1, 0) == 1 && p.revents & (POLLRDHUP | POLLHUP | POLLERR))
-			c->working->abandoned = true;
-	}
-}
-
-static void *reaper_main(void *arg)
-{
-	struct http *h = arg;
-	for (int tick = 0; !h->stopping; tick++) {
-		usleep(100 * 1000);
-		if (tick % 10)
-			continue;
-		pthread_mutex_lock(&h->lock);
-		int64_t now = monotonic_ns();
-		for (struct connection *c = h->connections; c; c = c->next)
-			reap(c, now);
-		pthread_mutex_unlock(&h->lock);
-	}
-	return NULL;
-}
 
 /* ---- sockets ------------------------------------------------------------ */
 
-static void connection_opened(struct listener *l, struct MHD_Connection *mhd, void **context)
+static void count_open(struct listener *l, int change)
 {
-	struct http *h = l->http;
-	struct connection *c = calloc(1, sizeof *c);
-	*context = c;
-	if (!c)
-		return;   /* its first request is answered 503 */
-	c->http = h;
-	c->listener = l;
-	c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-	c->deadline_ns = deadline_in(h->app->options->header_timeout_s, 0);
-	pthread_mutex_lock(&h->lock);
-	c->next = h->connections;
-	if (c->next)
-		c->next->prev = c;
-	h->connections = c;
-	pthread_mutex_unlock(&h->lock);
-	l->open++;
-	metrics.connections = (uint64_t)h->main.open;
-}
-
-static void connection_closed(struct connection *c)
-{
-	if (!c)
-		return;
-	struct http *h = c->http;
-	pthread_mutex_lock(&h->lock);
-	if (c->prev)
-		c->prev->next = c->next;
-	else
-		h->connections = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
-	pthread_mutex_unlock(&h->lock);
-	c->listener->open--;
-	free(c);
-	metrics.connections = (uint64_t)h->main.open;
+	if (!l->admin)
+		metrics.connections = (uint64_t)(atomic_fetch_add(&l->http->open, change) + change);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
 {
 	struct listener *l = cls;
-	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		connection_opened(l, mhd, context);
-	else
-		connection_closed(*context);
+	struct connection *c = *context;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		c = *context = connection_new(l->http->connections, fd);
+		if (!c)
+			return;   /* its first request is answered by closing it */
+		connection_due(c, monotonic_ns(), l->http->app->options->header_timeout_s, 0);
+		count_open(l, 1);
+	} else if (c) {
+		connection_free(c);
+		count_open(l, -1);
+	}
 }
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
@@ -193,19 +119,28 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
 	struct listener *l = cls;
 	struct connection *c = connection_of(mhd);
 	if (c)
-		set_deadline(c, deadline_in(l->http->app->options->header_timeout_s, 0));
+		connection_due(c, monotonic_ns(), l->http->app->options->header_timeout_s, 0);
 	return NULL;
 }
 
 /* ---- the header gate ---------------------------------------------------- */
 
 /* Headers that must not come twice: two readings of one request are how requests are smuggled. */
-enum single { SINGLE_HOST, SINGLE_LENGTH, SINGLE_ENCODING, SINGLE_TYPE, SINGLE_AUTHORIZATION, SINGLES };
-static const char *const single_names[SINGLES] = { "Host", "Content-Length", "Transfer-Encoding", "Content-Type", "Authorization" };
+enum single { SINGLE_HOST, SINGLE_LENGTH, SINGLE_ENCODING, SINGLE_TYPE, SINGLE_CODING, SINGLE_INFERENCE_LENGTH,
+	SINGLE_AUTHORIZATION, SINGLES };
+static const char *const single_names[SINGLES] = { "Host", "Content-Length", "Transfer-Encoding", "Content-Type",
+	"Content-Encoding", "Inference-Header-Content-Length", "Authorization" };
+
+static const char *const header_names[REQUEST_HEADERS] = {
+	[HEADER_CONTENT_TYPE] = "Content-Type", [HEADER_ACCEPT] = "Accept", [HEADER_AUTHORIZATION] = "Authorization",
+	[HEADER_IDEMPOTENCY_KEY] = "Idempotency-Key", [HEADER_LAST_EVENT_ID] = "Last-Event-ID",
+	[HEADER_INFERENCE_LENGTH] = "Inference-Header-Content-Length", [HEADER_CONTENT_ENCODING] = "Content-Encoding",
+};
 
 struct gate {
 	int count[SINGLES];
 	const char *value[SINGLES];
+	const char **header;                 /* [REQUEST_HEADERS]: the first of each */
 };
 
 static enum MHD_Result gate_header(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
@@ -216,6 +151,10 @@ static enum MHD_Result gate_header(void *cls, enum MHD_ValueKind kind, const cha
 			g->count[i]++;
 			g->value[i] = value ? value : "";
 		}
+	}
+	for (int i = 0; i < REQUEST_HEADERS; i++) {
+		if (!g->header[i] && !strcasecmp(key, header_names[i]))
+			g->header[i] = value;
 	}
 	return MHD_YES;
 }
@@ -245,6 +184,13 @@ static void add_header(struct MHD_Response *r, const char *name, const char *val
 		MHD_add_response_header(r, name, value);
 }
 
+static void add_number(struct MHD_Response *r, const char *name, size_t n)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%zu", n);
+	MHD_add_response_header(r, name, text);
+}
+
 static const char *origin_of(const struct exchange *x)
 {
 	return x->request.path;
@@ -258,6 +204,7 @@ static void problem_reply(struct exchange *x)
 	r->status = err_row(x->rc)->status;
 	r->content_type = "application/problem+json";
 	r->location[0] = '\0';
+	r->json_len = 0;
 	if (r->status == 429 || r->status == 503)
 		r->retry_after = r->retry_after ? r->retry_after : 1;
 	x->error.code = x->rc;
@@ -281,10 +228,10 @@ static void wake_connection(void *mhd)
 static ssize_t pull_stream(void *cls, uint64_t pos, char *out, size_t cap)
 {
 	struct exchange *x = cls;
-	set_deadline(x->connection, deadline_in(x->request.app->options->response_timeout_s, 0));
+	connection_due(x->connection, monotonic_ns(), x->request.app->options->response_timeout_s, 0);
 	long n = stream_pull(x->request.reply.stream, out, cap, sleep_connection, wake_connection, x->mhd);
 	if (n == 0)
-		set_deadline(x->connection, 0);
+		connection_rest(x->connection);
 	return n == STREAM_END ? MHD_CONTENT_READER_END_OF_STREAM : n;
 }
 
@@ -293,34 +240,29 @@ static struct MHD_Response *make_response(struct exchange *x)
 	struct reply *r = &x->request.reply;
 	if (r->stream) {
 		x->streaming = !r->awaited;
-		if (x->streaming)
+		if (x->streaming) {
+			x->listener->http->streaming++;
 			x->listener->http->in_flight--;
+		}
 		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, pull_stream, x, NULL);
 	}
-	size_t len;
-	char *bytes = strbuf_detach(&r->body, &len);
-	if (!bytes)
-		return NULL;
-	struct MHD_Response *m = MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
-	if (!m)
-		free(bytes);
-	else
-		histogram_add(&metrics.response_bytes, metric_bytes, (double)len);
-	return m;
+	struct MHD_Response *m = MHD_create_response_from_buffer(r->body.len, r->body.s, MHD_RESPMEM_PERSISTENT);
+	if (m)
+		histogram_add(&metrics.response_bytes, metric_bytes, (double)r->body.len);
+	return m;   /* the body outlives it: see on_completed */
 }
 
 /* Queue the reply. On the HTTP thread only. */
 static enum MHD_Result answer(struct exchange *x)
 {
 	struct reply *r = &x->request.reply;
-	x->stage = STAGE_DONE;
+	x->stage = STAGE_ANSWERED;
 	if (!x->rc && !strbuf_ok(&r->body))
 		x->rc = fail_nomem(&x->error);
 	if (x->rc)
 		problem_reply(x);
 	if (!r->status)
 		r->status = 200;
-	size_t len = r->body.len;
 	struct MHD_Response *m = make_response(x);
 	if (!m)
 		return MHD_NO;   /* no memory even for the problem: the connection closes */
@@ -330,28 +272,24 @@ static enum MHD_Result answer(struct exchange *x)
 	add_header(m, "Server-Timing", r->timing);
 	add_header(m, "Allow", x->allow);
 	add_header(m, "Cache-Control", "no-store");
+	if (r->status == 415)
+		add_header(m, "Accept-Encoding", INFLATE_CODINGS);
+	if (r->json_len)
+		add_number(m, "Inference-Header-Content-Length", r->json_len);
 	if (r->status == 401)
 		add_header(m, "WWW-Authenticate", "Bearer");
-	if (r->retry_after) {
-		char seconds[16];
-		snprintf(seconds, sizeof seconds, "%d", r->retry_after);
-		add_header(m, "Retry-After", seconds);
-	}
+	if (r->retry_after)
+		add_number(m, "Retry-After", (size_t)r->retry_after);
 	if (x->close || x->listener->http->app->draining)
 		add_header(m, "Connection", "close");
 	if (!r->stream)
-		set_deadline(x->connection, deadline_in(x->request.app->options->response_timeout_s, len));
+		connection_due(x->connection, monotonic_ns(), x->request.app->options->response_timeout_s, r->body.len);
 	enum MHD_Result ok = MHD_queue_response(x->mhd, (unsigned)r->status, m);
 	MHD_destroy_response(m);
 	return ok;
 }
 
 /* ---- reading a request -------------------------------------------------- */
-
-static const char *const header_names[REQUEST_HEADERS] = {
-	[HEADER_CONTENT_TYPE] = "Content-Type", [HEADER_ACCEPT] = "Accept", [HEADER_AUTHORIZATION] = "Authorization",
-	[HEADER_IDEMPOTENCY_KEY] = "Idempotency-Key", [HEADER_LAST_EVENT_ID] = "Last-Event-ID",
-};
 
 static enum err authorize(struct exchange *x, struct error *e)
 {
@@ -411,7 +349,7 @@ static bool media_accepts(const char *list, const char *have)
 
 static enum err accept_body(struct exchange *x, const struct gate *g, struct error *e)
 {
-	const struct request *r = &x->request;
+	struct request *r = &x->request;
 	const char *length = g->value[SINGLE_LENGTH];
 	bool has_body = g->count[SINGLE_ENCODING] || (length && strtoull(length, NULL, 10) > 0);
 	if (length && strtoull(length, NULL, 10) > body_limit(x))
@@ -420,8 +358,13 @@ static enum err accept_body(struct exchange *x, const struct gate *g, struct err
 		return fail(e, ERR_SYNTAX, "body", "%s needs a body", r->route->pattern);
 	if (has_body && r->route->media && !media_accepts(r->route->media, r->header[HEADER_CONTENT_TYPE]))
 		return fail(e, ERR_MEDIA_TYPE, "Content-Type", "send the body as %s", r->route->media);
+	if (has_body && r->header[HEADER_CONTENT_ENCODING]) {
+		enum err rc = inflate_new(r->header[HEADER_CONTENT_ENCODING], &x->inflate, e);
+		if (rc)
+			return rc;
+	}
 	if (r->route->upload_open)
-		return r->route->upload_open(&x->request, e);
+		return r->route->upload_open(r, e);
 	return ERR_OK;
 }
 
@@ -430,10 +373,7 @@ static enum err accept_headers(struct exchange *x, const char *method, const str
 {
 	struct request *r = &x->request;
 	struct http *h = x->listener->http;
-	for (int i = 0; i < REQUEST_HEADERS; i++)
-		r->header[i] = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, header_names[i]);
-
-	if (!x->listener->admin && h->main.open > h->app->options->max_connections) {
+	if (!x->listener->admin && h->open > h->app->options->max_connections) {
 		metrics.rejected_connections++;
 		x->close = true;
 		return fail(e, ERR_BUSY, "", "%ld connections are open, the most allowed (option --max-connections)",
@@ -452,22 +392,75 @@ static enum err accept_headers(struct exchange *x, const char *method, const str
 	return accept_body(x, g, e);
 }
 
+/* An empty exchange: a spare one, or new memory. On the listener's thread, as are all that follow. */
+static struct exchange *exchange_take(struct listener *l)
+{
+	const struct options *o = l->http->app->options;
+	struct exchange *x = l->spare;
+	if (x) {
+		l->spare = x->next_spare;
+		l->spares--;
+		return x;
+	}
+	x = calloc(1, sizeof *x);
+	if (!x)
+		return NULL;
+	x->listener = l;
+	x->request.app = l->http->app;
+	strbuf_init(&x->request.body, (size_t)o->max_body);
+	strbuf_init(&x->request.reply.body, REQUEST_REPLY_MAX);
+	arena_init(&x->request.arena, 16 * (size_t)o->max_body + (1u << 20));
+	return x;
+}
+
+static void exchange_free(struct exchange *x)
+{
+	strbuf_fini(&x->request.body);
+	strbuf_fini(&x->request.reply.body);
+	arena_fini(&x->request.arena);
+	free(x);
+}
+
+static void recycle(struct strbuf *b)
+{
+	if (b->cap > KEPT_BYTES)
+		strbuf_fini(b);
+	strbuf_reset(b);
+}
+
+/* Everything but the memory is as new. */
+static void exchange_give(struct listener *l, struct exchange *x)
+{
+	struct request *r = &x->request;
+	if (l->spares == SPARE_EXCHANGES) {
+		exchange_free(x);
+		return;
+	}
+	recycle(&r->body);
+	recycle(&r->reply.body);
+	arena_reset(&r->arena, KEPT_BYTES);
+	*r = (struct request){ .app = r->app, .body = r->body, .arena = r->arena, .reply.body = r->reply.body };
+	x->stage = STAGE_BODY;
+	x->rc = ERR_OK;
+	x->allow[0] = '\0';
+	x->close = x->streaming = false;
+	x->abandoned = false;
+	x->received = x->taken = 0;
+	x->next_spare = l->spare;
+	l->spare = x;
+	l->spares++;
+}
+
 static struct exchange *exchange_new(struct listener *l, struct MHD_Connection *mhd, const char *url)
 {
 	struct connection *c = connection_of(mhd);
-	struct exchange *x = c ? calloc(1, sizeof *x) : NULL;
-	char *path = x ? strdup(url) : NULL;
-	if (!path) {
-		free(x);
+	struct exchange *x = c ? exchange_take(l) : NULL;
+	if (!x)
 		return NULL;
-	}
 	x->mhd = mhd;
 	x->connection = c;
-	x->listener = l;
-	x->request.app = l->http->app;
-	x->request.path = path;
+	x->request.path = url;   /* lives as long as the request, as its headers do */
 	x->request.started_ns = monotonic_ns();
-	strbuf_init(&x->request.reply.body, REQUEST_REPLY_MAX);
 	l->http->in_flight++;
 	metrics.in_flight++;
 	return x;
@@ -480,11 +473,9 @@ static enum MHD_Result begin(struct listener *l, struct MHD_Connection *mhd, con
 		return MHD_NO;
 	*cls = x;
 	const struct options *o = x->request.app->options;
-	set_deadline(x->connection, deadline_in(o->body_timeout_s, 0));
-	strbuf_init(&x->request.body, (size_t)o->max_body);
-	arena_init(&x->request.arena, 16 * (size_t)o->max_body + (1u << 20));
+	connection_due(x->connection, x->request.started_ns, o->body_timeout_s, 0);
 
-	struct gate gate = { 0 };
+	struct gate gate = { .header = x->request.header };
 	x->rc = gate_check(mhd, &gate, &x->error);
 	if (x->rc) {
 		x->close = true;
@@ -492,36 +483,78 @@ static enum MHD_Result begin(struct listener *l, struct MHD_Connection *mhd, con
 	}
 	x->rc = accept_headers(x, method, &gate, &x->error);
 	const char *length = gate.value[SINGLE_LENGTH];
-	if (x->rc && length && strtoull(length, NULL, 10) > DISCARD_MAX) {
+	size_t announced = length ? strtoull(length, NULL, 10) : 0;
+	if (x->rc && announced > DISCARD_MAX) {
 		x->close = true;
 		return answer(x);
 	}
+	if (!x->rc && !x->request.upload && announced <= KEPT_BYTES)
+		strbuf_reserve(&x->request.body, announced);
 	return MHD_YES;
+}
+
+/* Bytes of the body as it was before it was compressed, if it was. */
+static enum err take_plain(void *arg, const char *bytes, size_t len, struct error *e)
+{
+	struct exchange *x = arg;
+	struct request *r = &x->request;
+	x->taken += len;
+	if (x->taken > body_limit(x))
+		return too_large(x, e);
+	if (r->route->upload_push)
+		return r->route->upload_push(r, bytes, len, e);
+	strbuf_add(&r->body, bytes, len);
+	return strbuf_ok(&r->body) ? ERR_OK : fail_nomem(e);
 }
 
 static void take_body(struct exchange *x, const char *bytes, size_t len)
 {
 	struct request *r = &x->request;
 	x->received += len;
-	set_deadline(x->connection, r->started_ns + (r->app->options->body_timeout_s +
-	             (long)(x->received / SLOWEST_RATE)) * SECOND_NS);
+	connection_due(x->connection, r->started_ns, r->app->options->body_timeout_s, x->received);
 	if (x->rc)
 		return;   /* already refused: the rest is only read */
 	if (x->received > body_limit(x))
 		x->rc = too_large(x, &x->error);
-	else if (r->route->upload_push)
-		x->rc = r->route->upload_push(r, bytes, len, &x->error);
+	else if (x->inflate)
+		x->rc = inflate_push(x->inflate, bytes, len, take_plain, x, &x->error);
 	else
-		strbuf_add(&r->body, bytes, len);
-	if (!x->rc && !strbuf_ok(&r->body))
-		x->rc = fail_nomem(&x->error);
+		x->rc = take_plain(x, bytes, len, &x->error);
 }
 
-/* The request is whole: answer it, or hand it to its lane and sleep. */
+/* Let the connection rest until request_finish(), which may have been called already. */
+static void sleep_until_finished(struct exchange *x)
+{
+	int waiting = STAGE_WAITING;
+	connection_watch(x->connection, &x->abandoned);
+	MHD_suspend_connection(x->mhd);
+	if (!atomic_compare_exchange_strong(&x->stage, &waiting, STAGE_SLEEPING)) {
+		connection_watch(x->connection, NULL);
+		MHD_resume_connection(x->mhd);
+	}
+}
+
+/* Called again for a request that waits: this thread computes a turn of what all its connections and others brought,
+ * so that nobody needs to be woken, or sleeps where it may not. */
+static enum MHD_Result go_on(struct exchange *x)
+{
+	bool turned = true;
+	if (x->stage == STAGE_WAITING)
+		turned = batcher_turn(x->request.app->batcher, x->listener->ws);
+	if (x->stage == STAGE_FINISHED)
+		return answer(x);
+	if (!turned)
+		sleep_until_finished(x);
+	return MHD_YES;
+}
+
+/* The request is whole: answer it, or hand it to its lane. */
 static enum MHD_Result dispatch(struct exchange *x)
 {
 	histogram_add(&metrics.request_bytes, metric_bytes, (double)x->received);
-	if (!x->rc && !x->received && x->request.route->body >= BODY_REQUIRED)
+	if (!x->rc && x->inflate)
+		x->rc = inflate_finish(x->inflate, &x->error);
+	if (!x->rc && !x->taken && x->request.route->body >= BODY_REQUIRED)
 		x->rc = fail(&x->error, ERR_SYNTAX, "body", "%s needs a body", x->request.route->pattern);
 	if (x->rc)
 		return answer(x);
@@ -536,10 +569,12 @@ static enum MHD_Result dispatch(struct exchange *x)
 		x->rc = fail(&x->error, ERR_STOPPING, "", "the service is shutting down");
 		return answer(x);
 	}
-	x->stage = STAGE_WORKING;
-	set_working(x->connection, x);
-	MHD_suspend_connection(x->mhd);
+	x->stage = STAGE_WAITING;
 	serve_request(&x->request);
+	if (x->stage == STAGE_FINISHED)
+		return answer(x);
+	if (!x->request.polled)
+		sleep_until_finished(x);
 	return MHD_YES;
 }
 
@@ -550,8 +585,10 @@ void request_finish(struct request *r, enum err rc, const struct error *e)
 	x->rc = rc;
 	if (rc)
 		x->error = *e;
-	set_working(x->connection, NULL);
-	MHD_resume_connection(x->mhd);
+	if (atomic_exchange(&x->stage, STAGE_FINISHED) == STAGE_SLEEPING) {   /* else x is the listener's now */
+		connection_watch(x->connection, NULL);
+		MHD_resume_connection(x->mhd);
+	}
 	h->working--;
 }
 
@@ -571,8 +608,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
 	struct exchange *x = *context;
 	if (!x)
 		return begin(cls, mhd, url, method, context);
-	if (x->stage == STAGE_WORKING)
-		return answer(x);
+	if (x->stage != STAGE_BODY)
+		return go_on(x);
 	if (!*len)
 		return dispatch(x);
 	take_body(x, bytes, *len);
@@ -592,6 +629,17 @@ static void count_request(const struct exchange *x)
 		log_line(LOG_DEBUG, "request", "path=%s status=%d seconds=%f", r->path, r->reply.status, seconds);
 }
 
+/* The connection broke while its request waited for a turn: what refers to it has to end first. */
+static void await_finish(struct exchange *x)
+{
+	const struct timespec nap = { .tv_nsec = NAP_NS };
+	x->abandoned = true;
+	while (x->stage == STAGE_WAITING) {
+		if (!batcher_turn(x->request.app->batcher, x->listener->ws))
+			nanosleep(&nap, NULL);
+	}
+}
+
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code)
 {
 	struct listener *l = cls;
@@ -600,21 +648,22 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
 		return;
 	*context = NULL;
 	struct request *r = &x->request;
+	await_finish(x);
 	count_request(x);
-	if (!x->streaming)
+	if (x->streaming)
+		l->http->streaming--;
+	else
 		l->http->in_flight--;
 	if (r->reply.stream) {   /* also of a client that left before its stream began */
 		stream_leave(r->reply.stream);
 		stream_unref(r->reply.stream);
 	}
-	set_deadline(x->connection, deadline_in(IDLE_S, 0));
+	connection_due(x->connection, monotonic_ns(), IDLE_S, 0);
 	if (r->upload)
 		r->route->upload_free(r);
-	strbuf_fini(&r->body);
-	strbuf_fini(&r->reply.body);
-	arena_fini(&r->arena);
-	free((char *)(uintptr_t)r->path);
-	free(x);
+	inflate_free(x->inflate);
+	x->inflate = NULL;
+	exchange_give(l, x);
 }
 
 /* ---- listeners ---------------------------------------------------------- */
@@ -626,18 +675,15 @@ static void on_log(void *cls, const char *fmt, va_list ap)
 	log_line(LOG_DEBUG, "http", "detail=%s", text);
 }
 
-static enum err listen_on(struct listener *l, const char *text, unsigned connections, struct error *e)
+static enum err start_daemon(struct listener *l, struct sockaddr_storage *a, const char *text, unsigned connections,
+                             bool shared, struct error *e)
 {
-	struct sockaddr_storage a;
-	enum err rc = address_parse(text, &a, e);
-	if (rc)
-		return rc;
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-	if (a.ss_family == AF_INET6)
+	if (a->ss_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
 	l->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, l,
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&a,
+		MHD_OPTION_SOCK_ADDR, (struct sockaddr *)a,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, l,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, l,
 		MHD_OPTION_URI_LOG_CALLBACK, on_request_line, l,
@@ -645,29 +691,63 @@ static enum err listen_on(struct listener *l, const char *text, unsigned connect
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1,
 		MHD_OPTION_LISTEN_BACKLOG_SIZE, 4096u,
+		shared ? MHD_OPTION_LISTENING_ADDRESS_REUSE : MHD_OPTION_END, 1u,
 		MHD_OPTION_END);
 	if (!l->daemon)
 		return fail(e, ERR_IO, text, "cannot listen on %s: %s", text, strerror(errno));
-	address_set_port(&a, MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
-	address_format(&a, l->address);
+	address_set_port(a, MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
+	address_format(a, l->address);
 	return ERR_OK;
+}
+
+/* n daemons on one address: each has a socket of its own there (SO_REUSEPORT), the kernel deals connections out. */
+static enum err listen_on(struct listener *l, int n, const char *text, unsigned connections, struct error *e)
+{
+	struct sockaddr_storage a;
+	enum err rc = address_parse(text, &a, e);
+	if (!rc && n > 1)
+		rc = address_claim(&a, text, e);   /* a shared one would join whoever listens there already */
+	for (int i = 0; !rc && i < n; i++)
+		rc = start_daemon(&l[i], &a, text, connections, n > 1, e);
+	return rc;
+}
+
+static enum err listener_init(struct listener *l, struct http *h, bool admin, struct error *e)
+{
+	l->http = h;
+	l->admin = admin;
+	return admin ? ERR_OK : batch_ws_new(&l->ws, e);
+}
+
+static void listener_fini(struct listener *l)
+{
+	if (l->daemon)
+		MHD_stop_daemon(l->daemon);
+	while (l->spare) {
+		struct exchange *x = l->spare;
+		l->spare = x->next_spare;
+		exchange_free(x);
+	}
+	batch_ws_free(l->ws);
 }
 
 enum err http_new(struct app *app, struct http **out, struct error *e)
 {
+	const struct options *o = app->options;
 	struct http *h = calloc(1, sizeof *h);
 	if (!h)
 		return fail_nomem(e);
 	h->app = app;
-	h->main.http = h->admin.http = h;
-	h->admin.admin = true;
-	pthread_mutex_init(&h->lock, NULL);
-	enum err rc = listen_on(&h->admin, app->options->admin, SPARE_CONNECTIONS, e);
+	h->main = calloc((size_t)o->http_threads, sizeof *h->main);
+	enum err rc = h->main ? connections_new(&h->connections, e) : fail_nomem(e);
 	if (!rc)
-		rc = listen_on(&h->main, app->options->listen, (unsigned)app->options->max_connections + SPARE_CONNECTIONS, e);
-	if (!rc && pthread_create(&h->reaper, NULL, reaper_main, h))
-		rc = fail(e, ERR_NOMEM, "", "cannot start the reaper's thread");
-	h->reaper_runs = !rc;
+		rc = listener_init(&h->admin, h, true, e);
+	for (; !rc && h->listeners < o->http_threads; h->listeners++)
+		rc = listener_init(&h->main[h->listeners], h, false, e);
+	if (!rc)
+		rc = listen_on(&h->admin, 1, o->admin, SPARE_CONNECTIONS, e);
+	if (!rc)
+		rc = listen_on(h->main, h->listeners, o->listen, (unsigned)o->max_connections + SPARE_CONNECTIONS, e);
 	if (rc)
 		http_free(h);
 	else
@@ -677,7 +757,7 @@ enum err http_new(struct app *app, struct http **out, struct error *e)
 
 const char *http_address(const struct http *h)
 {
-	return h->main.address;
+	return h->main[0].address;
 }
 
 const char *http_admin_address(const struct http *h)
@@ -687,9 +767,11 @@ const char *http_admin_address(const struct http *h)
 
 void http_quiesce(struct http *h)
 {
-	MHD_socket fd = MHD_quiesce_daemon(h->main.daemon);
-	if (fd != MHD_INVALID_SOCKET)
-		close(fd);
+	for (int i = 0; i < h->listeners; i++) {
+		MHD_socket fd = MHD_quiesce_daemon(h->main[i].daemon);
+		if (fd != MHD_INVALID_SOCKET)
+			close(fd);
+	}
 }
 
 void http_close(struct http *h)
@@ -705,17 +787,23 @@ int http_in_flight(const struct http *h)
 	return h->in_flight;
 }
 
+/* Their producers closed them: let their last bytes go, unless a client does not take them. */
+static void await_streams(const struct http *h)
+{
+	const struct timespec tick = { .tv_nsec = 1000000 };
+	for (int ms = 0; h->streaming && ms < STREAM_END_MS; ms++)
+		nanosleep(&tick, NULL);
+}
+
 void http_free(struct http *h)
 {
 	if (!h)
 		return;
-	h->stopping = true;
-	if (h->reaper_runs)
-		pthread_join(h->reaper, NULL);
-	if (h->main.daemon)
-		MHD_stop_daemon(h->main.daemon);
-	if (h->admin.daemon)
-		MHD_stop_daemon(h->admin.daemon);
-	pthread_mutex_destroy(&h->lock);
+	await_streams(h);
+	for (int i = 0; i < h->listeners; i++)
+		listener_fini(&h->main[i]);
+	listener_fini(&h->admin);
+	connections_free(h->connections);
+	free(h->main);
 	free(h);
 }

@@ -1,13 +1,14 @@
 #include "server/inference.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "api/problem.h"
 #include "server/app.h"
 #include "server/monotonic.h"
 
 #define EVENT_MAX (64u << 10)
+#define PHASE_MAX 40   /* ", compute;dur=" and the longest number */
+_Static_assert(PHASES * PHASE_MAX <= sizeof((struct reply *)0)->timing, "Server-Timing fits its reply");
 
 static struct inference *of_task(struct lane_task *t)
 {
@@ -21,11 +22,13 @@ size_t inference_memory(const struct request *r)
 
 struct inference *inference_new(struct request *r, size_t size, size_t memory)
 {
-	struct inference *p = calloc(1, size);
+	struct inference *p = arena_calloc(&r->arena, 1, size);
 	if (!p)
 		return NULL;
 	p->request = r;
-	arena_init(&p->arena, memory);
+	p->arena = r->arena;
+	p->arena.cap = memory;
+	arena_init(&r->arena, r->arena.cap);
 	return p;
 }
 
@@ -33,14 +36,19 @@ void inference_free(struct inference *p)
 {
 	if (!p)
 		return;
+	struct arena arena = p->arena;   /* which p lies in */
+	struct request *r = p->request;
 	if (p->fini)
 		p->fini(p);
 	if (p->stream)
 		stream_close(p->stream);
 	stream_unref(p->stream);
 	model_unref(p->m);
-	arena_fini(&p->arena);
-	free(p);
+	arena.cap = r ? r->arena.cap : arena.cap;
+	if (r)
+		r->arena = arena;
+	else
+		arena_fini(&arena);
 }
 
 /* ---- the end ------------------------------------------------------------ */
@@ -73,7 +81,9 @@ static void push_problem(struct stream *stream, const struct error *e)
 static void end(struct inference *p, enum err rc, const struct error *e)
 {
 	struct request *r = p->request;
-	const struct error why = rc ? *e : (struct error){ 0 };   /* e may be p's own */
+	struct error why;   /* e may be p's own */
+	if (rc)
+		why = *e;
 	if (p->m)
 		p->m->metrics.requests[outcome_of(rc)]++;
 	if (!r && rc)
@@ -83,25 +93,42 @@ static void end(struct inference *p, enum err rc, const struct error *e)
 		request_finish(r, rc, &why);
 }
 
-static double phase(struct inference *p, enum phase which, int64_t ns)
+/* "name;dur=12.345" in milliseconds, behind what is there. Every reply has four: printf would show. */
+static char *write_phase(char *at, const char *name, int64_t ns)
 {
-	double seconds = (double)ns / 1e9;
-	histogram_add(&p->m->metrics.duration[which], metric_seconds, seconds);
-	return seconds * 1e3;
+	char digits[24];
+	int n = 0;
+	for (uint64_t us = ns > 0 ? (uint64_t)ns / 1000 : 0; us || n < 4; us /= 10) {
+		digits[n++] = (char)('0' + us % 10);
+		if (n == 3)
+			digits[n++] = '.';
+	}
+	at = stpcpy(stpcpy(at, name), ";dur=");
+	while (n)
+		*at++ = digits[--n];
+	*at = '\0';
+	return at;
+}
+
+/* Add a phase to the model's metrics and, but for the first with a comma, to the reply's Server-Timing. */
+static char *phase(struct inference *p, char *at, enum phase which, int64_t ns)
+{
+	histogram_add(&p->m->metrics.duration[which], metric_seconds, (double)ns / 1e9);
+	return write_phase(which ? stpcpy(at, ", ") : at, phase_names[which], ns);
 }
 
 /* Render, and say where the time went. */
 static void reply(struct inference *p)
 {
 	int64_t computed_ns = monotonic_ns();
-	double parse = phase(p, PHASE_PARSE, p->parsed_ns);
-	double queue = phase(p, PHASE_QUEUE, p->queue_ns);
-	double compute = phase(p, PHASE_COMPUTE, p->compute_ns);
 	p->render(p);
-	double render = phase(p, PHASE_RENDER, monotonic_ns() - computed_ns);
+	const int64_t ns[PHASES] = { [PHASE_PARSE] = p->parsed_ns, [PHASE_QUEUE] = p->queue_ns, [PHASE_COMPUTE] = p->compute_ns,
+		[PHASE_RENDER] = monotonic_ns() - computed_ns };
+	char timing[PHASES * PHASE_MAX], *at = timing;
+	for (enum phase i = 0; i < PHASES; i++)
+		at = phase(p, at, i, ns[i]);
 	if (p->request)
-		snprintf(p->request->reply.timing, sizeof p->request->reply.timing,
-		         "parse;dur=%.3f, queue;dur=%.3f, compute;dur=%.3f, render;dur=%.3f", parse, queue, compute, render);
+		memcpy(p->request->reply.timing, timing, (size_t)(at - timing) + 1);
 }
 
 static bool item_finite(const struct inference *p, int item)
@@ -224,9 +251,10 @@ static void prepared(struct lane_task *t, enum err rc, const struct error *e)
 
 void inference_go(struct inference *p)
 {
-	struct app *app = p->request->app;
+	struct request *r = p->request;
+	struct app *app = r->app;
 	struct error e;
-	p->parsed_ns = monotonic_ns() - p->request->started_ns;
+	p->parsed_ns = monotonic_ns() - r->started_ns;
 	if (!p->label)
 		p->m = registry_get(app->registry, p->model, p->version);
 	if (!p->m || p->reads_store) {
@@ -234,6 +262,7 @@ void inference_go(struct inference *p)
 		p->task.done = prepared;
 		lane_post(app->reader, &p->task);
 	} else {
+		r->polled = p->batch.polled = !p->stream && batcher_is_light(p->m);   /* this is the listener's thread */
 		prepared(&p->task, check_and_prepare(p, NULL, &e), &e);
 	}
 }

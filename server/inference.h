@@ -5,8 +5,8 @@
  *   compute thread   items ─► next ─┬─ more: batcher_submit                                      │ a streamed answer:
  *                                   └─ no: render ─► request_finish                              ▼ request_finish
  *
- * What is asked and what is answered is the route's; in between one request is like another. An inference owns its
- * memory, an arena: a streamed answer goes on when its request is long finished. */
+ * What is asked and what is answered is the route's; in between one request is like another. An inference lies in its
+ * request's arena, which is its own until it ends: a streamed answer goes on when its request is long finished. */
 #ifndef GATECAST_SERVER_INFERENCE_H
 #define GATECAST_SERVER_INFERENCE_H
 

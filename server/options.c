@@ -4,10 +4,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum kind { KIND_TEXT, KIND_NUMBER, KIND_FLAG, KIND_LEVEL };
 
@@ -36,6 +36,8 @@ static const struct row rows[] = {
 	  "Where health and metrics answer even when the main listener is exhausted; no key" },
 	{ "require-key", NULL, NULL, KIND_FLAG, AT(require_key), 0, 0, COMMAND_SERVE, "Ask for a key on loopback too" },
 	{ "threads", "N", "0", KIND_NUMBER, AT(threads), 0, 256, COMMAND_SERVE, "Compute threads; 0: one a core" },
+	{ "http-threads", "N", "0", KIND_NUMBER, AT(http_threads), 0, 64, COMMAND_SERVE,
+	  "Threads that read and answer, and compute what is light; 0: one a core" },
 	{ "workers", "N", "1", KIND_NUMBER, AT(workers), 0, 64, COMMAND_SERVE, "Training jobs at a time; 0: jobs only queue" },
 	{ "train-threads", "N", "0", KIND_NUMBER, AT(train_threads), 0, 64, RUNS,
 	  "Threads of a training job; 0: one a core; the weights are the same for any number" },
@@ -217,6 +219,13 @@ static void argp_rows(enum command command, struct argp_option out[ROWS + 1], ch
 	out[n] = (struct argp_option){ 0 };
 }
 
+/* This process's share of the machine: a container or taskset may have less than all. */
+static long cores_allowed(void)
+{
+	cpu_set_t set;
+	return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+}
+
 int options_read(int argc, char **argv, struct options *out)
 {
 	static char program[64], doc[ROWS][400];
@@ -252,11 +261,11 @@ int options_read(int argc, char **argv, struct options *out)
 		fprintf(stderr, "gatecast %s: expected: %s\n", m->name, *m->arguments ? m->arguments : "no arguments");
 		return 2;
 	}
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	if (cores < 1)
-		cores = 1;
+	long cores = cores_allowed();
 	if (!out->threads)
 		out->threads = cores;
+	if (!out->http_threads)
+		out->http_threads = cores > 64 ? 64 : cores;
 	if (!out->train_threads)
 		out->train_threads = cores > 64 ? 64 : cores;
 	return -1;

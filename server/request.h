@@ -20,7 +20,7 @@ struct store;
 struct stream;
 
 enum request_header { HEADER_CONTENT_TYPE, HEADER_ACCEPT, HEADER_AUTHORIZATION, HEADER_IDEMPOTENCY_KEY,
-	HEADER_LAST_EVENT_ID, REQUEST_HEADERS };
+	HEADER_LAST_EVENT_ID, HEADER_INFERENCE_LENGTH, HEADER_CONTENT_ENCODING, REQUEST_HEADERS };
 
 #define REQUEST_PARAMS 3
 #define REQUEST_PARAM_MAX 64
@@ -30,6 +30,7 @@ struct reply {
 	int status;                        /* 0: 200 */
 	const char *content_type;          /* NULL: application/json */
 	struct strbuf body;
+	size_t json_len;                   /* of an inference whose numbers follow as bytes: the JSON before them; else 0 */
 	char location[160];                /* "" : none */
 	char timing[160];                  /* Server-Timing, "" : none */
 	int retry_after;                   /* seconds, 0: none */
@@ -48,6 +49,7 @@ struct request {
 	int64_t started_ns;                /* CLOCK_MONOTONIC */
 	void *upload;                      /* of a route with a body sink */
 	void *work;                        /* of a prediction on its way */
+	bool polled;                       /* its listener takes turns at the batcher until it is finished: batcher.h */
 	struct reply reply;
 	/** Called after the commit that made the handler's writes durable; may be NULL. */
 	void (*committed)(struct request *r);

@@ -1,12 +1,16 @@
 /* routes_predict.c - forecasts in three dialects, from body to reply.
  *
  * The dialects differ in how they are parsed and rendered; in between a forecast is a forecast. */
+#include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/forecast_body.h"
+#include "api/infer_body.h"
 #include "server/handlers.h"
 #include "server/inference.h"
 #include "server/inside.h"
@@ -287,6 +291,16 @@ static enum err prepare_tensor(struct inference *in, struct store *s, struct err
 	return rc;
 }
 
+static void render_infer(struct prediction *p, const double *value, size_t n, struct strbuf *out)
+{
+	const struct net_spec *net = &forecaster_of(p)->net;
+	struct reply *reply = &p->in.request->reply;
+	reply->json_len = infer_render(p->in.m->name, p->in.m->version, &p->tensor, value, n, (size_t)net->horizon,
+	                               (size_t)net->targets, out);
+	if (reply->json_len)
+		reply->content_type = "application/octet-stream";
+}
+
 static void render_tensor(struct inference *in)
 {
 	struct prediction *p = (struct prediction *)in;
@@ -303,19 +317,38 @@ static void render_tensor(struct inference *in)
 			for (size_t d = 0; d < D; d++)
 				value[(i * H + h) * D + d] = p->in.batch.item[i].forecast.mean[d * H + h];
 	if (p->tensor.dialect == DIALECT_V2)
-		infer_render(p->in.m->name, p->in.m->version, p->tensor.id, value, n, H, D, out);
+		render_infer(p, value, n, out);
 	else
 		predict_render(p->tensor.dialect, value, n, H, D, out);
 }
 
-typedef enum err (*tensor_parser)(const char *s, size_t len, struct arena *a, struct tensor_body *out, struct error *e);
+typedef enum err (*tensor_parser)(const struct request *r, struct arena *a, struct tensor_body *out, struct error *e);
+
+static enum err parse_predict(const struct request *r, struct arena *a, struct tensor_body *out, struct error *e)
+{
+	return predict_body_parse(r->body.s, r->body.len, a, out, e);
+}
+
+static enum err parse_infer(const struct request *r, struct arena *a, struct tensor_body *out, struct error *e)
+{
+	const char *text = r->header[HEADER_INFERENCE_LENGTH];
+	size_t json_len = r->body.len;
+	if (text) {
+		char *end;
+		errno = 0;
+		json_len = strtoul(text, &end, 10);
+		if (!isdigit((unsigned char)*text) || *end || errno)
+			return fail(e, ERR_SYNTAX, "Inference-Header-Content-Length", "\"%.32s\" is not a whole number", text);
+	}
+	return infer_body_parse(r->body.s, r->body.len, json_len, a, out, e);
+}
 
 static enum err post_tensor(struct request *r, tensor_parser parse, const char *version, const char *label, struct error *e)
 {
 	struct prediction *p = prediction_new(r);
 	if (!p)
 		return fail_nomem(e);
-	enum err rc = parse(r->body.s, r->body.len, &p->in.arena, &p->tensor, e);
+	enum err rc = parse(r, &p->in.arena, &p->tensor, e);
 	if (!rc && version)
 		rc = version_number(version, &p->in.version, e);
 	if (rc) {
@@ -334,25 +367,25 @@ static enum err post_tensor(struct request *r, tensor_parser parse, const char *
 
 HANDLER(post_predict)
 {
-	return post_tensor(r, predict_body_parse, NULL, NULL, e);
+	return post_tensor(r, parse_predict, NULL, NULL, e);
 }
 
 HANDLER(post_predict_version)
 {
-	return post_tensor(r, predict_body_parse, r->param[1], NULL, e);
+	return post_tensor(r, parse_predict, r->param[1], NULL, e);
 }
 
 HANDLER(post_predict_label)
 {
-	return post_tensor(r, predict_body_parse, NULL, r->param[1], e);
+	return post_tensor(r, parse_predict, NULL, r->param[1], e);
 }
 
 HANDLER(post_infer)
 {
-	return post_tensor(r, infer_body_parse, NULL, NULL, e);
+	return post_tensor(r, parse_infer, NULL, NULL, e);
 }
 
 HANDLER(post_infer_version)
 {
-	return post_tensor(r, infer_body_parse, r->param[1], NULL, e);
+	return post_tensor(r, parse_infer, r->param[1], NULL, e);
 }

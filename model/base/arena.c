@@ -27,6 +27,25 @@ void arena_fini(struct arena *a)
 	a->used = 0;
 }
 
+void arena_reset(struct arena *a, size_t keep)
+{
+	struct arena_block *b = a->head;
+	if (b && !b->next && b->size <= keep) {
+		b->used = a->used = 0;
+		return;
+	}
+	size_t used = a->used;
+	arena_fini(a);
+	a->first = used <= keep ? used : 0;
+}
+
+/* What a new block holds besides its head. */
+static size_t block_size(const struct arena *a, size_t n)
+{
+	size_t least = !a->head && a->first > BLOCK_MIN ? a->first : BLOCK_MIN;
+	return n > least ? n : least;
+}
+
 void *arena_alloc(struct arena *a, size_t n)
 {
 	if (n > SIZE_MAX - sizeof(struct arena_block) - 15)   /* rounding up and the block's head must not wrap */
@@ -36,7 +55,7 @@ void *arena_alloc(struct arena *a, size_t n)
 		return NULL;
 	struct arena_block *b = a->head;
 	if (!b || n > b->size - b->used) {
-		size_t size = n > BLOCK_MIN ? n : BLOCK_MIN;
+		size_t size = block_size(a, n);
 		b = malloc(sizeof *b + size);
 		if (!b)
 			return NULL;

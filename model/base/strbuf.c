@@ -54,6 +54,12 @@ static bool reserve(struct strbuf *b, size_t more)
 	return true;
 }
 
+void strbuf_reserve(struct strbuf *b, size_t len)
+{
+	if (len > b->len)
+		reserve(b, len - b->len);
+}
+
 void strbuf_add(struct strbuf *b, const void *bytes, size_t len)
 {
 	if (!reserve(b, len))

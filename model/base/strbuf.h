@@ -24,6 +24,8 @@ void strbuf_fini(struct strbuf *b);
 /** Forget the content and the failure, keep the memory. */
 void strbuf_reset(struct strbuf *b);
 bool strbuf_ok(const struct strbuf *b);
+/** Room for len bytes in all: appends up to there allocate nothing. */
+void strbuf_reserve(struct strbuf *b, size_t len);
 
 void strbuf_add(struct strbuf *b, const void *bytes, size_t len);
 void strbuf_addc(struct strbuf *b, char c);

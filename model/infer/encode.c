@@ -42,7 +42,7 @@ static void pass_begin(const struct group *g, const struct infer_model *m, const
 		if (!row->start)
 			continue;
 		memcpy(h, row->start + state_at(&m->spec, p->layer, p->direction, false), units * sizeof *h);
-		if (m->spec.encoder == ENCODER_LSTM)
+		if (net_has_memory(&m->spec))
 			memcpy(c, row->start + state_at(&m->spec, p->layer, p->direction, true), units * sizeof *c);
 	}
 }
@@ -82,7 +82,7 @@ static void pass_end(const struct group *g, const struct infer_model *m, const s
 			continue;
 		memcpy(row->final + state_at(&m->spec, p->layer, p->direction, false),
 		       p->states + r * g->state_stride + slot * width, units * sizeof *p->states);
-		if (m->spec.encoder == ENCODER_LSTM)
+		if (net_has_memory(&m->spec))
 			memcpy(row->final + state_at(&m->spec, p->layer, p->direction, true), p->c + r * width,
 			       units * sizeof *p->c);
 	}

@@ -8,6 +8,7 @@
 #include "model/nn/spec.h"
 
 _Static_assert(NET_MAX_FEEDFORWARD <= INT8_ROOM, "the widest product has a row's room");
+_Static_assert(3 * NET_MAX_HIDDEN <= INT8_ROOM, "and so have a cell with its context, an embedding and its state");
 
 static int parts(const struct pack *p)
 {

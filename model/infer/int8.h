@@ -1,4 +1,4 @@
-/* int8.h - packs of 8-bit weights, for a quarter of the memory (docs/decisions/0008-int8.md).
+/* int8.h - packs of 8-bit weights, for a quarter of the memory (docs/decisions/0010-int8.md).
  *
  * A unit's weights are whole multiples of a scale, its greatest magnitude over
  * 127; the input's part and the state's have scales of their own, for inputs

@@ -25,9 +25,12 @@
 #endif
 
 /* Tiles are as tall as three gates allow, those of four gates lower: where there are 16 registers, three rows
- * would leave one for the weights, and the sums spill (156 us for an LSTM's layer that takes 134 with two). */
+ * would leave one for the weights, and the sums spill (156 us for an LSTM's layer that takes 134 with two). So
+ * do quantised sums, whose products need a register of their own before they are added. */
 #define MAX_ROWS        (VEC_ACCUMULATORS / 3)
 #define MAX_ROWS_OF_4   (VEC_ACCUMULATORS >= 24 ? 6 : 2)
+#define MAX_ROWS_INT8   (VEC_ACCUMULATORS >= 24 ? 8 : VEC_ACCUMULATORS / 4)
+_Static_assert(MAX_ROWS_INT8 <= MAX_ROWS && MAX_ROWS_OF_4 <= MAX_ROWS, "sweep() has a tile for any number of rows");
 /* Two, though one row could have more: a layer of 64 units is then two tiles at the
  * widest level, and a backward step finds the last tile's weights still in the cache. */
 #define MAX_PANELS 2
@@ -91,7 +94,7 @@ INLINE void chain(struct sums *c, const int R, const int S, const int G, int n, 
 
 /* The rows of a tile, and the scales of their inputs and states: see int8.h. */
 struct quantised {
-	int16_t q[INT8_ROOM];
+	_Alignas(64) int16_t q[INT8_ROOM];   /* what crossed lines when it was stored would be loaded late */
 	size_t stride;
 	float scale[PACK_PARTS][MAX_ROWS];
 };
@@ -107,21 +110,11 @@ INLINE const float *state_of(const enum kind kind, const struct call *a, int row
 	return (kind == GRU_CANDIDATE ? a->s.rh : a->s.h) + row * state_stride(kind, a);
 }
 
-/* The first n numbers from x on, n < VF, zeros behind them. */
-INLINE vf load_tail(const float *x, int n)
-{
-	float lane[VF] = { 0 };
-
-	for (int i = 0; i < n; i++)
-		lane[i] = x[i];
-	return vf_load(lane);
-}
-
 /* n numbers as whole multiples of the scale that is returned, whole vectors of them. NaN for what is not finite. */
 static float quantise(const float *x, int n, int16_t *q)
 {
 	const int whole = n - n % VF, limit = int8_limit(n);
-	const vf tail = load_tail(x + whole, n - whole);
+	const vf tail = vf_load_first(x + whole, n - whole);
 	vi most = vf_magnitude(tail);
 	float peak;
 
@@ -338,7 +331,7 @@ INLINE void panels(const enum kind kind, const int R, const int G, const bool in
 /* All rows, the tallest tile first. */
 INLINE void sweep(const enum kind kind, const int G, const bool int8, const struct call *a)
 {
-	const int tallest = G == 4 ? MAX_ROWS_OF_4 : MAX_ROWS;
+	const int tallest = G == 4 ? MAX_ROWS_OF_4 : int8 ? MAX_ROWS_INT8 : MAX_ROWS;
 	const int room = int8 ? INT8_ROOM / int8_row(a->in, a->hid) : tallest;
 
 	for (int row = 0, rows; row < a->s.rows; row += rows) {
@@ -362,68 +355,68 @@ INLINE void sweep(const enum kind kind, const int G, const bool int8, const stru
 	}
 }
 
-/* A function for either kind of weights: in one that held both, the compiler keeps fewer sums in registers
- * (170 us for eight rows of a GRU at avx2 become 250). */
-#define SWEEP(name, kind, G)                                                                                          \
-	static __attribute__((noinline)) void name##_float(const struct call *a) { sweep(kind, G, false, a); }        \
-	static __attribute__((noinline)) void name##_int8(const struct call *a) { sweep(kind, G, true, a); }          \
-	static void name(const struct call *a) { (a->p->q ? name##_int8 : name##_float)(a); }
-
-SWEEP(sweep_linear, LINEAR, 1)
-SWEEP(sweep_gru_reset_after, GRU_RESET_AFTER, 3)
-SWEEP(sweep_gru_gates, GRU_GATES, 2)
-SWEEP(sweep_gru_candidate, GRU_CANDIDATE, 1)
-SWEEP(sweep_lstm, LSTM, 4)
-SWEEP(sweep_rnn_tanh, RNN_TANH, 1)
-SWEEP(sweep_rnn_relu, RNN_RELU, 1)
-
-static void linear(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride)
+INLINE void run_linear(const bool int8, const struct pack *p, int rows, const float *x, size_t x_stride, float *out,
+                       size_t out_stride)
 {
 	const struct cell_step s = { .rows = rows, .x = x, .x_stride = x_stride, .out = out, .out_stride = out_stride };
 
-	sweep_linear(&(struct call){ .p = p, .in = p->k, .s = s });
+	sweep(LINEAR, 1, int8, &(struct call){ .p = p, .in = p->k, .s = s });
 }
 
-static struct call cell_call(const struct cell *c, const struct cell_step *s)
+INLINE void run_cell(const enum cell_form form, const bool int8, const struct cell *c, const struct cell_step *s)
 {
-	return (struct call){ .p = &c->gates, .in = c->in, .hid = c->hid, .s = *s };
+	struct call a = { .p = &c->gates, .in = c->in, .hid = c->hid, .s = *s };
+
+	switch (form) {
+	case FORM_GRU_RESET_AFTER:
+		sweep(GRU_RESET_AFTER, 3, int8, &a);
+		break;
+	case FORM_GRU_RESET_BEFORE:
+		sweep(GRU_GATES, 2, int8, &a);
+		a.p = &c->candidate;
+		sweep(GRU_CANDIDATE, 1, int8, &a);
+		break;
+	case FORM_LSTM:
+		sweep(LSTM, 4, int8, &a);
+		break;
+	case FORM_RNN_TANH:
+		sweep(RNN_TANH, 1, int8, &a);
+		break;
+	case FORM_RNN_RELU:
+		sweep(RNN_RELU, 1, int8, &a);
+		break;
+	case FORM_COUNT:
+		break;
+	}
 }
 
-static void gru_reset_after(const struct cell *c, const struct cell_step *s)
-{
-	const struct call a = cell_call(c, s);
+/* Floats and quantised are functions of their own: together they are more than the compiler allocates registers for
+ * with care, and the sums spill (twice the time of an LSTM's layer). */
+#define OUTLINE static __attribute__((noinline)) void
+#define CELL(name, form) \
+	OUTLINE name##_float(const struct cell *c, const struct cell_step *s) { run_cell(form, false, c, s); } \
+	OUTLINE name##_int8(const struct cell *c, const struct cell_step *s) { run_cell(form, true, c, s); } \
+	static void name(const struct cell *c, const struct cell_step *s) { (c->gates.q ? name##_int8 : name##_float)(c, s); }
 
-	sweep_gru_reset_after(&a);
+CELL(gru_reset_after, FORM_GRU_RESET_AFTER)
+CELL(gru_reset_before, FORM_GRU_RESET_BEFORE)
+CELL(lstm, FORM_LSTM)
+CELL(rnn_tanh, FORM_RNN_TANH)
+CELL(rnn_relu, FORM_RNN_RELU)
+
+OUTLINE linear_float(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride)
+{
+	run_linear(false, p, rows, x, x_stride, out, out_stride);
 }
 
-static void gru_reset_before(const struct cell *c, const struct cell_step *s)
+OUTLINE linear_int8(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride)
 {
-	struct call a = cell_call(c, s);
-
-	sweep_gru_gates(&a);
-	a.p = &c->candidate;
-	sweep_gru_candidate(&a);
+	run_linear(true, p, rows, x, x_stride, out, out_stride);
 }
 
-static void lstm(const struct cell *c, const struct cell_step *s)
+static void linear(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride)
 {
-	const struct call a = cell_call(c, s);
-
-	sweep_lstm(&a);
-}
-
-static void rnn_tanh(const struct cell *c, const struct cell_step *s)
-{
-	const struct call a = cell_call(c, s);
-
-	sweep_rnn_tanh(&a);
-}
-
-static void rnn_relu(const struct cell *c, const struct cell_step *s)
-{
-	const struct call a = cell_call(c, s);
-
-	sweep_rnn_relu(&a);
+	(p->q ? linear_int8 : linear_float)(p, rows, x, x_stride, out, out_stride);
 }
 
 /* v . tanh(q + k) in units of log2: with -2 log2(e) folded into q and k and
@@ -550,6 +543,8 @@ static void gelu_all(float *x, size_t n)
 		vf_store(x + i, vf_gelu(vf_load(x + i)));
 }
 
+#define STEP(ID, FUNCTION, ...) [FORM_##ID] = FUNCTION,
+
 #if INFER_LEVEL == 2
 const struct kernels kernels_avx512 = { "avx512",
 #elif INFER_LEVEL == 1
@@ -558,6 +553,5 @@ const struct kernels kernels_avx2 = { "avx2",
 const struct kernels kernels_c = { "c",
 #endif
 	VF, linear,
-	{ [FORM_GRU_RESET_AFTER] = gru_reset_after, [FORM_GRU_RESET_BEFORE] = gru_reset_before, [FORM_LSTM] = lstm,
-	  [FORM_RNN_TANH] = rnn_tanh, [FORM_RNN_RELU] = rnn_relu },
+	{ CELL_FORMS(STEP) },
 	attend, layer_norm, sigmoid_all, tanh_all, relu_all, gelu_all };

@@ -23,6 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/nn/cells.h"
+
 /* Units, and so every buffer of states, are padded to a multiple of this. */
 #define KERNEL_UNITS 16
 /* Rows that are carried together: the tallest tile of the widest level. */
@@ -43,14 +45,9 @@ struct pack {
  * 0 behind the last. */
 enum norm_sum { NORM_WEIGHT, NORM_BIAS, NORM_MASK, NORM_SUMS };
 
-/* What a cell's products are. Gates that share a product are one pack.
- *
- *                        gates            candidate    sums
- *     GRU, reset after   r z n                         r, z, n's input part, n's state part
- *     GRU, reset before  r z              n            n reads r * h as its state
- *     LSTM               i f g o
- *     RNN                h */
-enum cell_form { FORM_GRU_RESET_AFTER, FORM_GRU_RESET_BEFORE, FORM_LSTM, FORM_RNN_TANH, FORM_RNN_RELU, FORM_COUNT };
+#define FORM_ID(ID, ...) FORM_##ID,
+enum cell_form { CELL_FORMS(FORM_ID) FORM_COUNT };
+#undef FORM_ID
 
 struct cell {
 	enum cell_form form;

@@ -19,14 +19,13 @@
 #define MAX_PACKS (TRANSFORMER_MAX_PACKS + 6)   /* of the larger encoder; cell's two, segment, key, query, output */
 _Static_assert(TRANSFORMER_MAX_PACKS >= 4 * NET_MAX_LAYERS, "gates and candidate of two directions fit as well");
 
-/* The packs of a cell: see enum cell_form. */
-static const struct cell_shape { int gates, sums, candidate; } cell_shapes[] = {
-	[FORM_GRU_RESET_AFTER]  = { 3, 4, 0 },
-	[FORM_GRU_RESET_BEFORE] = { 2, 2, 1 },
-	[FORM_LSTM]             = { 4, 4, 0 },
-	[FORM_RNN_TANH]         = { 1, 1, 0 },
-	[FORM_RNN_RELU]         = { 1, 1, 0 },
-};
+#define SHAPE(ID, FUNCTION, GATES, SUMS, CANDIDATE) [FORM_##ID] = { GATES, SUMS, CANDIDATE },
+static const struct cell_shape { int gates, sums, candidate; } cell_shapes[] = { CELL_FORMS(SHAPE) };
+#undef SHAPE
+
+#define FIRST(ID, NAME, GATES, MEMORY, AUX, WEIGHTS, DECODER, FORM, ...) [CELL_##ID] = FORM_##FORM,
+static const enum cell_form first_form[] = { CELLS(FIRST) };
+#undef FIRST
 
 static struct cell cell_shape(enum cell_form form, int width, int in, int hid)
 {
@@ -42,14 +41,11 @@ static struct cell cell_shape(enum cell_form form, int width, int in, int hid)
 
 static enum cell_form form_of(const struct net_spec *s, enum cell_type type)
 {
-	switch (type) {
-	case CELL_LSTM:
-		return FORM_LSTM;
-	case CELL_RNN:
-		return s->relu ? FORM_RNN_RELU : FORM_RNN_TANH;
-	default:
-		return s->reset_after ? FORM_GRU_RESET_AFTER : FORM_GRU_RESET_BEFORE;
-	}
+	if (type == CELL_GRU && !s->reset_after)
+		return FORM_GRU_RESET_BEFORE;
+	if (type == CELL_RNN && s->relu)
+		return FORM_RNN_RELU;
+	return first_form[type];
 }
 
 static void shape_recurrent(struct infer_model *m)
@@ -220,7 +216,8 @@ static void pack_gate(const struct packer *k, struct cell *c, int gate, const st
 	const bool candidate = gate >= c->gates.gates;
 	struct pack *p = candidate ? &c->candidate : &c->gates;
 	const int at = candidate ? 0 : gate;
-	const int state_sum = c->form == FORM_GRU_RESET_AFTER && gate == 2 ? 3 : at;
+	const bool apart = p->sums > p->gates && at == p->gates - 1;   /* the state's part has a sum of its own */
+	const int state_sum = apart ? p->gates : at;
 	const size_t row = (size_t)gate * c->hid;
 
 	pack_weights(k, p, at, 0, 0, &(struct piece){ t->wi + row * c->in, c->hid, c->in, c->in, 1 });

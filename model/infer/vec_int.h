@@ -24,6 +24,13 @@ typedef uint16_t vh __attribute__((vector_size(2 * VF)));
 static inline vi vi_set1(int32_t x) { return (vi)_mm512_set1_epi32(x); }
 static inline vi vi_max(vi a, vi b) { return (vi)_mm512_max_epi32((__m512i)a, (__m512i)b); }
 static inline vf vi_float(vi a) { return _mm512_cvtepi32_ps((__m512i)a); }
+static inline int32_t vi_max_lane(vi a) { return _mm512_reduce_max_epi32((__m512i)a); }
+
+/* The first n numbers from x on, zeros behind them. */
+static inline vf vf_load_first(const float *x, int n)
+{
+	return _mm512_maskz_loadu_ps((__mmask16)((1 << n) - 1), x);
+}
 
 static inline vi vi_weights(const int8_t *w)
 {
@@ -38,6 +45,23 @@ static inline vi vi_multiply_add(vi sum, vi weight, vi input)
 static inline vi vi_set1(int32_t x) { return (vi)_mm256_set1_epi32(x); }
 static inline vi vi_max(vi a, vi b) { return (vi)_mm256_max_epi32((__m256i)a, (__m256i)b); }
 static inline vf vi_float(vi a) { return _mm256_cvtepi32_ps((__m256i)a); }
+
+static inline int32_t vi_max_lane(vi a)
+{
+	__m128i m = _mm_max_epi32(_mm256_castsi256_si128((__m256i)a), _mm256_extracti128_si256((__m256i)a, 1));
+
+	m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+	m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1));
+	return _mm_cvtsi128_si32(m);
+}
+
+/* The first n numbers from x on, zeros behind them. */
+static inline vf vf_load_first(const float *x, int n)
+{
+	const vi lane = { 0, 1, 2, 3, 4, 5, 6, 7 };
+
+	return _mm256_maskload_ps(x, (__m256i)(lane < n));
+}
 
 static inline vi vi_weights(const int8_t *w)
 {
@@ -56,6 +80,25 @@ static inline vi vi_max(vi a, vi b)
 {
 	const vi mask = a > b;
 	return (mask & a) | (~mask & b);
+}
+
+static inline int32_t vi_max_lane(vi a)
+{
+	int32_t most = a[0];
+
+	for (int i = 1; i < VF; i++)
+		most = a[i] > most ? a[i] : most;
+	return most;
+}
+
+/* The first n numbers from x on, zeros behind them. */
+static inline vf vf_load_first(const float *x, int n)
+{
+	float lane[VF] = { 0 };
+
+	for (int i = 0; i < n; i++)
+		lane[i] = x[i];
+	return vf_load(lane);
 }
 
 static inline vi vi_weights(const int8_t *w)
@@ -91,17 +134,6 @@ static inline vi vi_pair(const int16_t *x)
 
 	memcpy(&pair, x, sizeof pair);
 	return vi_set1(pair);
-}
-
-static inline int32_t vi_max_lane(vi a)
-{
-	int32_t lane[VF];
-
-	memcpy(lane, &a, sizeof lane);
-	for (int half = VF / 2; half > 0; half /= 2)
-		for (int i = 0; i < half; i++)
-			lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
-	return lane[0];
 }
 
 /* |x| as an integer: its order is that of the magnitudes, infinity above all numbers and NaN above infinity. */

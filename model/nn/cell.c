@@ -1,10 +1,7 @@
 /* cell.c - see cell.h. */
 #include "model/nn/cell.h"
 
-#include "model/nn/gru.h"
-#include "model/nn/lstm.h"
 #include "model/nn/recurrent.h"
-#include "model/nn/rnn.h"
 #include "model/nn/vector.h"
 
 #include <stdio.h>
@@ -13,21 +10,16 @@
 /* What one cell has of its own. The recurrent part of a step leaves its gradients in the tape. */
 struct cell_kind {
 	bool memory, aux;
-	struct cell_gate gate[4];
 	void (*forward)(const struct cell *c, const real *params, int first, int n, struct cell_tape *tape);
 	void (*backward)(const struct cell *c, const real *params, int first, int n, struct cell_tape *tape,
 	                 struct cell_state d);
 	void (*weights_backward)(const struct cell *c, int rows, const struct cell_tape *tape, real *dparams);
 };
 
-static const struct cell_kind kinds[] = {
-	[CELL_GRU]  = { false, true,  { { "reset", false }, { "update", false }, { "candidate", true } },
-	                gru_step_forward,  gru_step_backward,  gru_recurrent_weights },
-	[CELL_LSTM] = { true,  true,  { { "input", false }, { "forget", false }, { "cell", true }, { "output", false } },
-	                lstm_step_forward, lstm_step_backward, recurrent_weights },
-	[CELL_RNN]  = { false, false, { { NULL, false } },
-	                rnn_step_forward,  rnn_step_backward,  recurrent_weights },
-};
+#define KIND(ID, NAME, GATES, MEMORY, AUX, WEIGHTS, ...) \
+	[CELL_##ID] = { MEMORY, AUX, NAME##_step_forward, NAME##_step_backward, WEIGHTS },
+static const struct cell_kind kinds[] = { CELLS(KIND) };
+#undef KIND
 
 static struct linear gates_at(const struct net_spec *s, const struct tensor_table *t, const char *part,
                               const char *of, const char *suffix)
@@ -47,11 +39,6 @@ struct cell cell_at(const struct net_spec *s, const struct tensor_table *t, enum
 	c.in = c.input.in;
 	c.hid = c.recurrent.in;
 	return c;
-}
-
-const struct cell_gate *cell_gate(enum cell_type type, int gate)
-{
-	return &kinds[type].gate[gate];
 }
 
 bool cell_has_memory(const struct cell *c)

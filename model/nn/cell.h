@@ -1,8 +1,9 @@
 /* cell.h - one recurrent layer in one direction, whatever its cell.
  *
- *     gru.h, lstm.h, rnn.h    the equations of a step, forward and backward
- *     cell.c                  a table of the three, and all that they share
- *     recurrent.h             U h + c, which the three are made of
+ *     cells.h                 a row a cell
+ *     gru.c, lstm.c, rnn.c    the equations of a step, forward and backward
+ *     cell.c                  all that they share
+ *     recurrent.h             U h + c, which they are made of
  *
  * A tape holds what forward saves for backward, a row for each (step,
  * sequence). Backward writes gradients over it, so it serves one backward:
@@ -11,7 +12,7 @@
  *     gates             the gates             gradients of their arguments
  *     before, before_c  h, c                  h, c
  *     h, c              h', c'                h', c'
- *     aux               the cell's own: see its header
+ *     aux               the cell's own: see its file
  *
  * cell_forward() and cell_backward() run whole sequences. The decoder, whose
  * input comes a step at a time, calls the steps itself. Everything borrows
@@ -29,13 +30,6 @@ struct cell {
 	bool relu;                        /* RNN */
 	struct linear input, recurrent;   /* in -> gates hid and hid -> gates hid */
 };
-
-/* What the tape's gates are called, in their order. */
-struct cell_gate {
-	const char *name;                 /* NULL: an RNN's only one, the argument of its state */
-	bool candidate;                   /* a value that is proposed, -1 … 1; else a share that passes, 0 … 1 */
-};
-const struct cell_gate *cell_gate(enum cell_type type, int gate);
 
 /* The state of some sequences, [n][hid] each. c is the memory of an LSTM, NULL for other cells. */
 struct cell_state { real *h, *c; };

@@ -16,6 +16,11 @@ void encoder_at(const struct net_spec *s, const struct tensor_table *t, struct e
 		stack_at(s, t, &e->stack);
 }
 
+bool encoder_has_memory(const struct encoder *e)
+{
+	return e->type != ENCODER_TRANSFORMER && cell_has_memory(&e->stack.cell[0][0]);
+}
+
 void encoder_tape_take(struct encoder_tape *t, const struct encoder *e, int T, int B, struct scratch *s)
 {
 	if (e->type == ENCODER_TRANSFORMER)

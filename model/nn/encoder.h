@@ -27,6 +27,8 @@ struct encoder_tape {
 };
 
 void encoder_at(const struct net_spec *s, const struct tensor_table *t, struct encoder *e);
+/** Whether its final states have a c. */
+bool encoder_has_memory(const struct encoder *e);
 void encoder_tape_take(struct encoder_tape *t, const struct encoder *e, int T, int B, struct scratch *s);
 
 /** x [rows][in]; start, where it is given, what network.h says; dropout NULL or key 0 for none. encoder_outputs() are

@@ -1,7 +1,19 @@
-/* gru.c - see gru.h. The gates' loops take each array apart into restrict
- * pointers: they never overlap, and told so the compiler makes vectors of them. */
-#include "model/nn/gru.h"
-
+/* gru.c - a step of the gated recurrent unit, * elementwise:
+ *     r = sigm(Wr x + br + Ur h + cr)      z = sigm(Wz x + bz + Uz h + cz)
+ *     n = tanh(Wn x + bn + r * (Un h + cn))
+ *     h' = (1 - z) * n + z * h
+ * reset_after = true (above) is PyTorch's and cuDNN's form: one product a step
+ * serves all three gates. reset_after = false applies r to h before Un, as in
+ * Cho et al. 2014, and costs a second product.
+ *
+ * The tape's gates are r, z, n. Its aux:
+ *
+ *                      forward leaves     backward leaves
+ *     reset after      Un h + cn          its gradient
+ *     reset before     r * h              r * h
+ *
+ * The loops take each row apart into restrict pointers: they never overlap, and told so
+ * the compiler makes vectors of them. */
 #include "model/nn/activation.h"
 #include "model/nn/recurrent.h"
 #include "model/nn/vector.h"

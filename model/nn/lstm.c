@@ -1,6 +1,13 @@
-/* lstm.c - see lstm.h. The loops take each row apart into restrict pointers, as gru.c's do. */
-#include "model/nn/lstm.h"
-
+/* lstm.c - a step of the long short-term memory (Hochreiter and Schmidhuber
+ * 1997, forget gate of Gers et al. 2000, no peepholes), * elementwise:
+ *     i = sigm(Wi x + bi + Ui h + ci)      f = sigm(Wf x + bf + Uf h + cf)
+ *     g = tanh(Wg x + bg + Ug h + cg)      o = sigm(Wo x + bo + Uo h + co)
+ *     c' = f * c + i * g
+ *     h' = o * tanh(c')
+ * The tape's gates are i, f, g, o; aux is tanh(c').
+ *
+ * The loops take each row apart into restrict pointers: they never overlap, and told so
+ * the compiler makes vectors of them. */
 #include "model/nn/activation.h"
 #include "model/nn/recurrent.h"
 #include "model/nn/vector.h"

@@ -29,7 +29,7 @@ static void chain_tape_take(const struct chain *net, int T, int B, struct scratc
 	const struct packing *p = front_packing(&net->front, &w->front);
 	size_t rows = (size_t)p->T * (size_t)p->B, b = (size_t)p->B;
 	int width = net->encoder.width;
-	bool memory = net->encoder.type == ENCODER_LSTM;
+	bool memory = encoder_has_memory(&net->encoder);
 	encoder_tape_take(&w->encoder, &net->encoder, p->T, p->B, s);
 	batch_norm_tape_take(&w->norm, &net->norm, rows, s);
 	decoder_tape_take(&w->decoder, &net->decoder, p->T, p->B, s);

@@ -1,4 +1,4 @@
-/* recurrent.h - U h + c and its backward: what gru.c, lstm.c and rnn.c are made of.
+/* recurrent.h - U h + c and its backward: what a cell's file is made of, and what it gives.
  *
  * A product covers `count` gates from `gate` on, since a GRU with the reset
  * before needs its candidate apart. `ld` is the distance from row to row. */
@@ -24,5 +24,19 @@ void recurrent_gates_weights(const struct cell *c, int gate, int count, int rows
                              const real *x, real *dparams);
 /** The same for a cell that applies all of U to the state before. */
 void recurrent_weights(const struct cell *c, int rows, const struct cell_tape *tape, real *dparams);
+
+/* What a cell's file gives, for rows first … first + n - 1 of the tape:
+ *
+ *     name_step_forward     from the tape's input part, `before` and before_c to its h and c
+ *     name_step_backward    d [n][hid]: in, the gradients of h' and c'; out, those of h and c. The tape's gates become
+ *                           the gradients of their arguments
+ *     its weights           the gradients of U and c from all rows, after all steps were run backward */
+#define STEPS(ID, NAME, GATES, MEMORY, AUX, WEIGHTS, ...)                                                            \
+	void NAME##_step_forward(const struct cell *c, const real *params, int first, int n, struct cell_tape *tape); \
+	void NAME##_step_backward(const struct cell *c, const real *params, int first, int n, struct cell_tape *tape, \
+	                          struct cell_state d);                                                               \
+	void WEIGHTS(const struct cell *c, int rows, const struct cell_tape *tape, real *dparams);
+CELLS(STEPS)
+#undef STEPS
 
 #endif

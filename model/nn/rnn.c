@@ -1,6 +1,7 @@
-/* rnn.c - see rnn.h. */
-#include "model/nn/rnn.h"
-
+/* rnn.c - a step of the simple recurrent cell (Elman 1990):
+ *     h' = tanh(W x + b + U h + c)       or relu of the same
+ * The tape's gates hold the input's part W x + b and, after backward, the
+ * gradient of the whole argument. It has no aux. */
 #include "model/nn/activation.h"
 #include "model/nn/recurrent.h"
 #include "model/nn/vector.h"

@@ -5,6 +5,38 @@
 #include <stdio.h>
 #include <string.h>
 
+static const struct {
+	int gates;
+	bool memory;
+	enum cell_type decoder;
+	struct cell_gate gate[CELL_MAX_GATES];
+} cells[] = {
+#define ROW(ID, NAME, GATES, MEMORY, AUX, WEIGHTS, DECODER, FORM, ...) \
+	[CELL_##ID] = { GATES, MEMORY, CELL_##DECODER, { __VA_ARGS__ } },
+	CELLS(ROW)
+#undef ROW
+};
+
+int cell_gates(enum cell_type type)
+{
+	return cells[type].gates;
+}
+
+const struct cell_gate *cell_gate(enum cell_type type, int gate)
+{
+	return &cells[type].gate[gate];
+}
+
+bool cell_type_has_memory(enum cell_type type)
+{
+	return cells[type].memory;
+}
+
+enum cell_type net_decoder_cell(const struct net_spec *s)
+{
+	return cells[net_encoder_cell(s)].decoder;
+}
+
 static enum err check_range(const char *member, int value, int low, int high, struct error *e)
 {
 	if (value >= low && value <= high)
@@ -42,7 +74,7 @@ static enum err check_sizes(const struct net_spec *s, struct error *e)
 static enum err check_choices(const struct net_spec *s, struct error *e)
 {
 	const struct { const char *member; int value, last; const char *names; } choices[] = {
-		{ "encoder",       (int)s->encoder,       ENCODER_TRANSFORMER,      "gru, lstm, rnn or transformer" },
+		{ "encoder",       (int)s->encoder,       ENCODER_TRANSFORMER,      "a cell of cells.h or transformer" },
 		{ "decoder",       (int)s->decoder,       DECODER_SEGMENT,
 		  "attention, last, mean, pool, reconstruct, token or segment" },
 		{ "score",         (int)s->score,         SCORE_DOT,                "additive or dot" },

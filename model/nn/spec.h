@@ -73,15 +73,17 @@
 #include <stddef.h>
 
 #include "model/base/error.h"
+#include "model/nn/cells.h"
 
-/* 0 is what documents mean that do not name the choice. */
-enum encoder_type { ENCODER_GRU, ENCODER_LSTM, ENCODER_RNN, ENCODER_TRANSFORMER };
+/* 0 is what documents mean that do not name the choice. The first encoders are cells, in their order. */
+#define ENCODER_ID(ID, ...) ENCODER_##ID,
+enum encoder_type { CELLS(ENCODER_ID) ENCODER_TRANSFORMER };
+#undef ENCODER_ID
 enum decoder_type {
 	DECODER_ATTENTION, DECODER_LAST, DECODER_MEAN, DECODER_POOL, DECODER_RECONSTRUCT, DECODER_TOKEN, DECODER_SEGMENT
 };
 enum score_type { SCORE_ADDITIVE, SCORE_DOT };
 enum decoder_input { DECODER_CONTEXT, DECODER_CONTEXT_PREVIOUS };
-enum cell_type { CELL_GRU, CELL_LSTM, CELL_RNN };
 
 #define NET_MAX_INPUTS   256
 #define NET_MAX_HIDDEN   2048          /* of the width, too */
@@ -224,12 +226,20 @@ static inline int net_decoder_inputs(const struct net_spec *s)
 /** The cell of a recurrent encoder. */
 static inline enum cell_type net_encoder_cell(const struct net_spec *s)
 {
-	return s->encoder == ENCODER_LSTM ? CELL_LSTM : s->encoder == ENCODER_RNN ? CELL_RNN : CELL_GRU;
+	return s->encoder == ENCODER_TRANSFORMER ? CELL_GRU : (enum cell_type)s->encoder;
 }
-/** The cell of the attention decoder, and of the one that reconstructs. */
-static inline enum cell_type net_decoder_cell(const struct net_spec *s)
+/** The cell of the attention decoder, and of the one that reconstructs: a GRU's behind a Transformer. */
+enum cell_type net_decoder_cell(const struct net_spec *s);
+/** Matrices stacked in a cell's weights. */
+int cell_gates(enum cell_type type);
+/** The gate-th of them. */
+const struct cell_gate *cell_gate(enum cell_type type, int gate);
+/** Whether the state has a c beside h. */
+bool cell_type_has_memory(enum cell_type type);
+/** The same of the encoder's. */
+static inline bool net_has_memory(const struct net_spec *s)
 {
-	return s->encoder == ENCODER_LSTM ? CELL_LSTM : CELL_GRU;
+	return s->encoder != ENCODER_TRANSFORMER && cell_type_has_memory(net_encoder_cell(s));
 }
 /** Whether a sequence may begin with a state and leaves one: a recurrent encoder's. Not with segments, where each
  *  channel has its own, of values less the sequence's last. */
@@ -240,12 +250,7 @@ static inline bool net_has_states(const struct net_spec *s)
 /** Numbers of the state that one sequence leaves in a recurrent encoder: h of each layer and direction, then each c. */
 static inline int net_state_size(const struct net_spec *s)
 {
-	return s->layers * net_width(s) * (s->encoder == ENCODER_LSTM ? 2 : 1);
-}
-/** Matrices stacked in a cell's weights. */
-static inline int cell_gates(enum cell_type type)
-{
-	return type == CELL_LSTM ? 4 : type == CELL_RNN ? 1 : 3;
+	return s->layers * net_width(s) * (net_has_memory(s) ? 2 : 1);
 }
 
 #endif

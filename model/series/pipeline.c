@@ -526,7 +526,9 @@ static float channel_value(const struct pipeline *p, const struct channel *c, co
 	case TRANSFORM_NONE:
 		return (float)v;
 	}
-	return isnan(x) ? 0 : (float)fmin(fmax(x, -CLIP), CLIP);
+	if (x > -CLIP && x < CLIP)   /* almost all */
+		return (float)x;
+	return isnan(x) ? 0 : x < 0 ? (float)-CLIP : (float)CLIP;
 }
 
 /* x: the window's rows of the target's column. A single row moves by the usual measure. */

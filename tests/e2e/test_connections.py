@@ -6,12 +6,13 @@ import http.client
 import json
 import resource
 import socket
+import struct
 import threading
 import time
 
 import pytest
 
-from gatecast import PATIENCE, Client, csv_text, job_body, read_answer, series, wait_for
+from gatecast import PATIENCE, Client, command, csv_text, job_body, read_answer, series, wait_for
 
 STREAM = {"Accept": "text/event-stream"}
 PAST_MOST = 2000   # events that one stream replays
@@ -203,6 +204,57 @@ def test_connection_is_reused(server):
         for method, path, body, status in requests * 10:
             client.request(method, path, body).expect(status)
             assert client.connection.sock is not None and client.connection.sock.getsockname() == own
+
+
+# ---- several listeners ---------------------------------------------------------------------------------------------------
+
+def listening_sockets(port):
+    """How many sockets listen on a port of 127.0.0.1."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table]
+    return sum(row[1] == f"0100007F:{port:04X}" and row[3] == "0A" for row in rows)
+
+
+def test_listeners_share_an_address(start):
+    daemon = start("--http-threads", "3", "--max-connections", "40")
+    daemon.upload("wave", csv_text(series()))
+    daemon.train(job_body())
+    port = int(daemon.address.rpartition(":")[2])
+    assert listening_sockets(port) == 3
+    clients = [Client(daemon.address) for _ in range(40)]
+    try:
+        answers = [client.request("POST", "/v1/models/wave-3:predict", {"instances": [context()]}).expect(200).body
+                   for _ in range(3) for client in clients]
+        assert len(set(answers)) == 1
+        assert metric(daemon, "http_connections") == 40
+        with Client(daemon.address) as late:
+            late.request("GET", "/livez").expect(503)   # the limit is of all together
+    finally:
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize("listeners", ["1", "2"])
+def test_an_address_is_not_shared_with_others(start, tmp_path, listeners):
+    daemon = start("--http-threads", "2")
+    status, _, said = command("serve", "--listen", daemon.address, "--admin", "127.0.0.1:0", "--db", tmp_path / "other.db",
+                              "--http-threads", listeners)
+    assert status == 1 and "cannot listen" in said
+
+
+def test_a_client_breaks_off_while_its_request_waits(server):
+    """A reset, not an end: the connection is gone at once, whatever its request waits for."""
+    body = json.dumps({"instances": [context()] * 100}).encode()
+    request = b"POST /v1/models/wave-3:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    before = predictions(server)
+    for i in range(200):
+        with connect(server) as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.sendall(request * 2 if i % 2 else request)
+    wait_for(lambda: metric(server, "http_connections") == 0, "the connections to be closed")
+    wait_for(lambda: metric(server, "http_requests_in_flight") == 1, "the requests to end, but for the one that asks")
+    server.post("/v1/models/wave-3:predict", {"instances": [context()]}).expect(200)
+    assert predictions(server) > before
 
 
 def test_upload_byte_by_byte(server):

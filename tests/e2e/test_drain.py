@@ -5,6 +5,8 @@ import signal
 import threading
 import time
 
+import pytest
+
 from gatecast import Client, csv_text, job_body, series, wait_for
 
 ROWS = series()
@@ -46,8 +48,9 @@ def ready(daemon):
     return daemon.get("/readyz", admin=True).status
 
 
-def test_sigterm_under_load_loses_nothing(start):
-    daemon = trained(start("--drain-delay", "3"))
+@pytest.mark.parametrize("listeners", ["1", "3"])
+def test_sigterm_under_load_loses_nothing(start, listeners):
+    daemon = trained(start("--drain-delay", "3", "--http-threads", listeners))
     assert ready(daemon) == 200
     clients = [Load(daemon.address) for _ in range(16)]
     for client in clients:

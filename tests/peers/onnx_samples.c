@@ -49,7 +49,8 @@ static void write_graph(const struct sample *s, struct strbuf *out)
 	arena_fini(&a);
 }
 
-static void write_file(int number, const char *suffix, const struct sample *s, void (*write)(const struct sample *, struct strbuf *))
+static void write_file(int number, const char *suffix, const struct sample *s,
+                       void (*write)(const struct sample *, struct strbuf *))
 {
 	char path[4096];
 	struct strbuf b;

@@ -23,10 +23,12 @@ void check_array(const char *what, const struct onnx_array *got, const struct on
 {
 	ck_assert_msg(got->at && got->ndim == want->ndim, "%s: %d dimensions, not %d", what, got->ndim, want->ndim);
 	for (int i = 0; i < want->ndim; i++)
-		ck_assert_msg(got->dim[i] == want->dim[i], "%s: dimension %d is %d, not %d", what, i, got->dim[i], want->dim[i]);
+		ck_assert_msg(got->dim[i] == want->dim[i], "%s: dimension %d is %d, not %d", what, i, got->dim[i],
+		              want->dim[i]);
 	for (size_t i = 0; i < want->count; i++) {
 		double a = (double)got->at[i], b = (double)want->at[i];
-		ck_assert_msg(a == b || fabs(a - b) <= 1e-5 * fabs(b) + 1e-6, "%s: number %zu is %.9g, not %.9g", what, i, a, b);
+		ck_assert_msg(a == b || fabs(a - b) <= 1e-5 * fabs(b) + 1e-6, "%s: number %zu is %.9g, not %.9g", what, i, a,
+		              b);
 	}
 }
 

@@ -15,7 +15,8 @@ static void check_close(int number, const char *what, const struct onnx_array *g
 	ck_assert_msg(got->count == n, "spec %d: %s has %zu numbers, not %zu", number, what, got->count, n);
 	for (size_t i = 0; i < n; i++) {
 		double a = (double)got->at[i], b = (double)want[i];
-		ck_assert_msg(fabs(a - b) <= TOLERANCE * (1 + fabs(b)), "spec %d: %s[%zu] is %.9g, not %.9g", number, what, i, a, b);
+		ck_assert_msg(fabs(a - b) <= TOLERANCE * (1 + fabs(b)), "spec %d: %s[%zu] is %.9g, not %.9g", number, what, i,
+		              a, b);
 	}
 }
 

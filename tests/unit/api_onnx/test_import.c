@@ -10,6 +10,7 @@
 #define IN 2
 #define HID 3
 #define ROWS 4
+#define VOCABULARY 9
 
 /* A graph as torch.onnx would write it, and one thing that is another. */
 struct plan {
@@ -18,8 +19,9 @@ struct plan {
 	const struct onnx_attribute *attribute;   /* of every recurrent node, or NULL */
 	bool h0, peepholes, lengths;     /* inputs that are not what we offer */
 	const char *between, *behind;    /* an operator between the layers, behind the Linear layer; or NULL */
-	const char *summary;             /* "last", "mean", "first", "max" */
+	const char *summary;             /* "last", "mean", "first", "max", "all" */
 	int columns;                     /* of the Linear's matrix, if not HID */
+	bool tokens;                     /* go in, through an embedding */
 };
 
 struct drawn { struct onnx_build b; struct rng rng; };
@@ -54,10 +56,14 @@ static int build_layer(struct drawn *d, const struct plan *p, int v, const int w
 
 static int build_summary(struct drawn *d, const char *summary, int v)
 {
-	const struct onnx_attribute axes = attribute_ints("axes", (const int64_t[]){ 0 }, 1), drop = attribute_int("keepdims", 0);
+	const struct onnx_attribute axes = attribute_ints("axes", (const int64_t[]){ 0 },
+	                                                  1), drop = attribute_int("keepdims", 0);
 	const struct onnx_attribute both[] = { axes, drop };
+	if (!strcmp(summary, "all"))
+		return BUILD_TRANSPOSE(&d->b, v, 1, 0, 2);
 	if (!strcmp(summary, "mean") || !strcmp(summary, "max"))
-		return build_node(&d->b, *summary == 'm' && summary[1] == 'e' ? "ReduceMean" : "ReduceMax", &v, 1, NULL, 1, both, 2);
+		return build_node(&d->b, *summary == 'm' && summary[1] == 'e' ? "ReduceMean" : "ReduceMax", &v, 1, NULL, 1,
+		                  both, 2);
 	return BUILD(&d->b, "Gather", v, build_int(&d->b, strcmp(summary, "first") ? -1 : 0));
 }
 
@@ -76,16 +82,22 @@ static void build_plan(const struct plan *p, struct arena *a, struct onnx_graph 
 		w[k][4] = draw(&d, k ? "p1" : "p0", 2, 1, 3 * HID, 0);
 		w[k][5] = draw(&d, k ? "l1" : "l0", 1, 3, 0, 0);
 	}
+	int embedding = draw(&d, "embedding.weight", 2, VOCABULARY, IN, 0);
 	head = draw(&d, "fc.weight", 2, ROWS, p->columns ? p->columns : HID, 0);
 	bias = draw(&d, "fc.bias", 1, ROWS, 0, 0);
-	int x = build_input(&d.b, "x", ONNX_FLOAT, 3, (const int[]){ 0, 0, IN }, names);
-	int v = BUILD_TRANSPOSE(&d.b, x, 1, 0, 2);
+	int x = build_input(&d.b, "x", p->tokens ? ONNX_INT64 : ONNX_FLOAT, p->tokens ? 2 : 3, (const int[]){ 0, 0, IN },
+	                    names);
+	int v = BUILD_TRANSPOSE(&d.b, p->tokens ? BUILD(&d.b, "Gather", embedding, x) : x, 1, 0, 2);
 	for (int k = 0; k < p->layers; k++) {
 		v = build_layer(&d, p, v, w[k]);
 		if (k == 0 && p->between)
 			v = BUILD(&d.b, p->between, v);
 	}
-	v = BUILD_WITH(&d.b, "Gemm", attribute_int("transB", 1), build_summary(&d, p->summary, v), head, bias);
+	v = build_summary(&d, p->summary, v);
+	if (!strcmp(p->summary, "all"))
+		v = BUILD(&d.b, "Add", BUILD(&d.b, "MatMul", v, BUILD_TRANSPOSE(&d.b, head, 1, 0)), bias);
+	else
+		v = BUILD_WITH(&d.b, "Gemm", attribute_int("transB", 1), v, head, bias);
 	if (p->behind)
 		v = BUILD(&d.b, p->behind, v);
 	build_output(&d.b, v, "y", 2, (const int[]){ 0, ROWS }, names);
@@ -135,7 +147,11 @@ static const struct { const char *name; struct plan plan; const char *says; } pl
 	{ "reverse", { "GRU", 2, &(const struct onnx_attribute){ .name = "direction", .member = ONNX_MEMBER_S, .s = "reverse" },
 	               .summary = "first" }, NULL },
 	{ "doing nothing", { "GRU", 2, .between = "Identity", .behind = "Identity", .summary = "last" }, NULL },
+	{ "text", { "GRU", 1, .summary = "last", .tokens = true }, NULL },
+	{ "mean of a text", { "LSTM", 2, .summary = "mean", .tokens = true }, NULL },
+	{ "language", { "GRU", 1, .summary = "all", .tokens = true }, NULL },
 	/* what is not */
+	{ "every step of a series", { "GRU", 1, .summary = "all" }, "what the Linear layer reads" },
 	{ "clip", { "GRU", 1, ATTRIBUTE(.name = "clip", .member = ONNX_MEMBER_F, .f = 3), .summary = "last" }, "(GRU): clip" },
 	{ "input_forget", { "LSTM", 1, ATTRIBUTE(.name = "input_forget", .member = ONNX_MEMBER_I, .i = 1), .summary = "last" },
 	  "(LSTM): input_forget" },
@@ -168,7 +184,8 @@ START_TEST(graph_is_understood_or_refused_with_its_node)
 	build_plan(&plans[_i].plan, &a, &g);
 	enum err rc = import_graph(&g, &a, &m, &e);
 	if (plans[_i].says)
-		ck_assert_msg(rc == ERR_INVALID && *e.where && strstr(e.what, plans[_i].says), "%s: %d %s", plans[_i].name, rc, e.what);
+		ck_assert_msg(rc == ERR_INVALID && *e.where && strstr(e.what, plans[_i].says), "%s: %d %s", plans[_i].name, rc,
+		              e.what);
 	else
 		ck_assert_msg(!rc, "%s: %s", plans[_i].name, e.what);
 	imported_fini(&m);
@@ -181,7 +198,7 @@ static void older(struct onnx_graph *g) { g->opset = 12; }
 static void newer(struct onnx_graph *g) { g->opset = 99; }
 static void no_output(struct onnx_graph *g) { g->n_outputs = 0; }
 static void no_input(struct onnx_graph *g) { g->n_inputs = 0; }
-static void output_of_nothing(struct onnx_graph *g) { g->value[g->output[0].value].name = "gone"; g->output[0].value = g->node[0].in[0]; }
+static void other_output(struct onnx_graph *g) { g->output[0].value = g->node[0].in[0]; }
 static void swapped(struct onnx_graph *g)
 {
 	struct onnx_node n = g->node[0];
@@ -208,16 +225,26 @@ static void other_shape(struct onnx_graph *g) { reshape(g, 0, 1, 6, 3); }
 static void huge_dims(struct onnx_graph *g) { reshape(g, 0, 1 << 27, 1 << 27, 1 << 27); }
 static void negative_dim(struct onnx_graph *g) { reshape(g, 0, -1, -9, 2); }
 static void empty_dims(struct onnx_graph *g) { reshape(g, 0, 1 << 27, 1 << 27, 0); }
-static void not_finite(struct onnx_graph *g) { ((float *)(uintptr_t)g->value[0].initialiser->at)[3] = __builtin_nanf(""); }
+static void not_finite(struct onnx_graph *g)
+{
+	float *at = (float *)(uintptr_t)g->value[0].initialiser->at;
+	at[3] = __builtin_nanf("");
+}
 static void too_many_columns(struct onnx_graph *g) { g->input[0].dim[2] = 100000; }
 static void huge_batch(struct onnx_graph *g) { g->input[0].dim[0] = 1 << 27; }
-static void tokens(struct onnx_graph *g) { g->input[0].type = ONNX_INT64; }
+static void whole_numbers(struct onnx_graph *g) { g->input[0].type = ONNX_INT64; }
+static void tokens(struct onnx_graph *g) { g->input[0].type = ONNX_INT64; g->input[0].ndim = 2; }
 static void broken_document(struct onnx_graph *g) { g->document = "{"; }
 
-static const struct { const char *name; void (*change)(struct onnx_graph *); enum err want; const char *says; } changes[] = {
+static const struct {
+	const char *name;
+	void (*change)(struct onnx_graph *);
+	enum err want;
+	const char *says;
+} changes[] = {
 	{ "old opset", older, ERR_INVALID, "opset is 12" }, { "new opset", newer, ERR_INVALID, "opset is 99" },
 	{ "no output", no_output, ERR_INVALID, "0 outputs" }, { "no input", no_input, ERR_INVALID, "nothing before it makes" },
-	{ "output of nothing", output_of_nothing, ERR_INVALID, "" },
+	{ "the input as output", other_output, ERR_INVALID, "no Linear layer" },
 	{ "another order", swapped, ERR_INVALID, "nothing before it makes" }, { "a name twice", same_name, ERR_INVALID, "two values" },
 	{ "missing initialiser", missing, ERR_INVALID, "nothing before it makes" },
 	{ "a cycle", own_output, ERR_INVALID, "nothing before it makes" },
@@ -225,7 +252,7 @@ static const struct { const char *name; void (*change)(struct onnx_graph *); enu
 	{ "huge dimensions", huge_dims, ERR_INVALID, "overflow" }, { "negative", negative_dim, ERR_INVALID, "dimension 0" },
 	{ "empty and huge", empty_dims, ERR_INVALID, "overflow" }, { "not finite", not_finite, ERR_INVALID, "" },
 	{ "columns", too_many_columns, ERR_INVALID, "100000 columns" }, { "batch", huge_batch, ERR_TOO_LARGE, "" },
-	{ "tokens", tokens, ERR_INVALID, "columns] floats" }, { "document", broken_document, ERR_SYNTAX, "" },
+	{ "tokens", tokens, ERR_INVALID, "no Gather of a matrix" }, { "whole numbers", whole_numbers, ERR_INVALID, "neither [batch" }, { "document", broken_document, ERR_SYNTAX, "" },
 };
 
 START_TEST(changed_file_is_refused)
@@ -239,7 +266,8 @@ START_TEST(changed_file_is_refused)
 	build_plan(&plan, &a, &g);
 	changes[_i].change(&g);
 	enum err rc = import_graph(&g, &a, &m, &e);
-	ck_assert_msg(rc == changes[_i].want && rc == e.code && strstr(e.what, changes[_i].says), "%s: %d %s", changes[_i].name, rc, e.what);
+	ck_assert_msg(rc == changes[_i].want && rc == e.code && strstr(e.what, changes[_i].says), "%s: %d %s",
+	              changes[_i].name, rc, e.what);
 	arena_fini(&a);
 }
 END_TEST

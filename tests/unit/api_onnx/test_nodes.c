@@ -17,8 +17,8 @@
 #define MAX_INPUTS 16
 
 static const char *const families[] = {
-	"test_gru_", "test_lstm_", "test_rnn_", "test_simple_rnn_", "test_attention_", "test_layer_normalization_", "test_gelu_",
-	"test_softmax_", "test_logsoftmax_",
+	"test_gru_", "test_lstm_", "test_rnn_", "test_simple_rnn_", "test_attention_", "test_layer_normalization_",
+	"test_gelu_", "test_softmax_", "test_logsoftmax_",
 };
 
 static const char *folder;

@@ -8,6 +8,7 @@ Suite *scan_suite(void);
 Suite *forecast_suite(void);
 Suite *inspect_suite(void);
 Suite *predict_suite(void);
+Suite *infer_suite(void);
 Suite *text_suite(void);
 Suite *anomaly_suite(void);
 Suite *job_suite(void);

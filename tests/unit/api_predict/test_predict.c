@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "api/forecast_body.h"
+#include "api/infer_body.h"
 #include "model/base/rng.h"
 #include "tests/unit/api_predict/case.h"
 #include "tests/unit/api_predict/suites.h"
@@ -120,6 +121,11 @@ static const struct parse_case infer_cases[] = {
 
 typedef enum err parser(const char *, size_t, struct arena *, struct tensor_body *, struct error *);
 
+static enum err infer_text_parse(const char *s, size_t len, struct arena *a, struct tensor_body *out, struct error *e)
+{
+	return infer_body_parse(s, len, len, a, out, e);
+}
+
 static enum err parse(parser *p, const char *body, struct tensor_body *out, struct arena *a, struct error *e)
 {
 	size_t len = strlen(body);
@@ -144,7 +150,7 @@ static void run_case(parser *p, const struct parse_case *c)
 START_TEST(test_predict_cases) { run_case(predict_body_parse, &predict_cases[_i]); }
 END_TEST
 
-START_TEST(test_infer_cases) { run_case(infer_body_parse, &infer_cases[_i]); }
+START_TEST(test_infer_cases) { run_case(infer_text_parse, &infer_cases[_i]); }
 END_TEST
 
 START_TEST(test_messages)
@@ -155,7 +161,7 @@ START_TEST(test_messages)
 	ck_assert_int_eq(parse(predict_body_parse, N("[[[1,2],[3]]]"), &b, &a, &e), ERR_INVALID);
 	ck_assert_str_eq(e.what, "has 1 numbers, expected 2");
 	arena_fini(&a);
-	ck_assert_int_eq(parse(infer_body_parse, T("BYTES"), &b, &a, &e), ERR_INVALID);
+	ck_assert_int_eq(parse(infer_text_parse, T("BYTES"), &b, &a, &e), ERR_INVALID);
 	ck_assert_ptr_nonnull(strstr(e.what, "BYTES"));
 	arena_fini(&a);
 	ck_assert_int_eq(parse(predict_body_parse, "{\"instnaces\":1}", &b, &a, &e), ERR_INVALID);
@@ -169,7 +175,7 @@ START_TEST(test_v2_members)
 	struct tensor_body b;
 	struct arena a;
 	struct error e = { 0 };
-	ck_assert_int_eq(parse(infer_body_parse, "{\"id\":\"a\\u0041\",\"parameters\":{\"timeout\":1501},\"inputs\":[{\"name\":"
+	ck_assert_int_eq(parse(infer_text_parse, "{\"id\":\"a\\u0041\",\"parameters\":{\"timeout\":1501},\"inputs\":[{\"name\":"
 		"\"x\",\"shape\":[1,2,3],\"datatype\":\"FP32\",\"data\":[1,2,3,4,5,null]}]}", &b, &a, &e), ERR_OK);
 	ck_assert_int_eq(b.dialect, DIALECT_V2);
 	ck_assert_str_eq(b.id, "aA");
@@ -349,7 +355,7 @@ START_TEST(test_tensor_render)
 	predict_render(DIALECT_INPUTS, v, 1, 1, 1, &out);
 	ck_assert_str_eq(out.s, "{\"outputs\":[[[1]]]}");
 	strbuf_reset(&out);
-	infer_render("m", 4, "i\"d", v, 1, 2, 2, &out);
+	ck_assert_uint_eq(infer_render("m", 4, &(struct tensor_body){ .id = "i\"d", .single = true }, v, 1, 2, 2, &out), 0);
 	ck_assert_str_eq(out.s, "{\"model_name\":\"m\",\"model_version\":\"4\",\"id\":\"i\\\"d\",\"outputs\":[{\"name\":\"output\","
 		"\"datatype\":\"FP64\",\"shape\":[1,2,2],\"data\":[1,2,3,4]}]}");
 	strbuf_fini(&out);

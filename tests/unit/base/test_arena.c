@@ -82,6 +82,31 @@ START_TEST(strndup_copies_and_ends)
 }
 END_TEST
 
+/* Whatever a request took, the next like it takes no memory but what is there. */
+START_TEST(reset_keeps_one_block)
+{
+	struct arena a;
+	arena_init(&a, 1 << 20);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 20; i++)
+			ck_assert_ptr_nonnull(arena_alloc(&a, 1000));
+		const struct arena_block *head = a.head;
+		arena_reset(&a, 1 << 16);
+		ck_assert_uint_eq(a.used, 0);
+		if (round)
+			ck_assert_ptr_eq(a.head, head);
+	}
+	ck_assert_ptr_nonnull(arena_alloc(&a, 1 << 17));
+	arena_reset(&a, 1 << 16);
+	ck_assert_ptr_null(a.head);                          /* too much to keep */
+	memset(arena_alloc(&a, 100), 1, 100);
+	arena_reset(&a, 1 << 16);
+	arena_fini(&a);
+	arena_reset(&a, 1 << 16);
+	ck_assert_ptr_null(a.head);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("arena");
@@ -90,6 +115,7 @@ int main(void)
 	tcase_add_test(tc, cap_is_kept);
 	tcase_add_loop_test(tc, absurd_sizes_fail, 0, (int)(sizeof absurd / sizeof *absurd));
 	tcase_add_test(tc, calloc_clears);
+	tcase_add_test(tc, reset_keeps_one_block);
 	tcase_add_test(tc, strndup_copies_and_ends);
 	return suite_run("arena", tc);
 }

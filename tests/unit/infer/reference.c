@@ -78,6 +78,11 @@ static void reference_rnn(const struct reference_cell *g, const double *x, const
 	}
 }
 
+bool reference_knows(const struct net_spec *s)
+{
+	return s->encoder <= ENCODER_RNN || s->encoder == ENCODER_TRANSFORMER;
+}
+
 void reference_step(const struct reference_cell *g, const double *x, const double *h, double *c, double *out)
 {
 	if (g->type == CELL_LSTM)

@@ -58,7 +58,7 @@ static void draw_channels(struct net_spec *s, struct rng *r)
 	s->inputs = s->targets = draw_int(r, 1, 20);
 	if (s->decoder == DECODER_RECONSTRUCT)
 		return;
-	s->encoder = (enum encoder_type)draw_int(r, ENCODER_GRU, ENCODER_RNN);
+	s->encoder = (enum encoder_type)draw_int(r, 0, CELL_COUNT - 1);
 	s->layers = 1;
 	s->bidirectional = s->reverse = s->batch_norm = false;
 	s->hidden = draw_int(r, 2, 70);

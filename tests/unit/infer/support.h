@@ -64,6 +64,8 @@ struct reference_answer {
 	const int32_t *said;   /* of an attention decoder with classes: what it said by step; NULL: the likeliest */
 };
 /* The whole network over one sequence. */
+/** Whether it is written out here; of other cells the two executions are held against each other alone. */
+bool reference_knows(const struct net_spec *s);
 void reference_network(const struct test_network *n, const struct infer_sequence *seq, struct reference_answer *to);
 
 /* main() of a test: argv[1] names the level; 77 (skipped) where this CPU lacks it. */

@@ -42,7 +42,7 @@ static struct net_spec draw_translator(struct rng *r, int classes)
 
 	do
 		s = draw_spec(r);
-	while (s.decoder != DECODER_ATTENTION || !s.classes || !net_feeds_back(&s));
+	while (s.decoder != DECODER_ATTENTION || !s.classes || !net_feeds_back(&s) || !reference_knows(&s));
 	s.classes = classes;
 	s.horizon = MAX_STEPS;
 	return s;

@@ -44,6 +44,8 @@ static int closed_steps(const struct net_spec *s, int T, const double *y)
 static void check_against_reference(const struct test_network *n, const struct sequences *q)
 {
 	const struct net_spec *s = &n->spec;
+	if (!reference_knows(s))
+		return;
 	struct reference_answer want = {
 		.y = must_alloc(q->y_size * sizeof *want.y),
 		.attention = must_alloc(q->attention_size * sizeof *want.attention),

@@ -30,7 +30,9 @@ struct product {
 
 static void product_init(struct product *p, int in, int units, struct rng *r)
 {
-	*p = (struct product){ .in = in, .units = units, .x_stride = (size_t)in + 3, .stride = (size_t)kernels_pad(units) + 1 };
+	*p = (struct product){
+		.in = in, .units = units, .x_stride = (size_t)in + 3, .stride = (size_t)kernels_pad(units) + 1,
+	};
 	p->weight = must_alloc((size_t)units * in * sizeof *p->weight);
 	p->bias = must_alloc((size_t)units * sizeof *p->bias);
 	p->x = must_alloc(MAX_TILE * p->x_stride * sizeof *p->x);
@@ -453,7 +455,9 @@ END_TEST
 /* Weights, scales and biases of a layer of `hidden` units against the floats'. */
 START_TEST(a_quarter_of_the_bytes)
 {
-	static const struct { int hidden; double most; } sizes[] = { { 64, 0.30 }, { 128, 0.28 }, { 256, 0.265 }, { 512, 0.26 } };
+	static const struct { int hidden; double most; } sizes[] = {
+		{ 64, 0.30 }, { 128, 0.28 }, { 256, 0.265 }, { 512, 0.26 },
+	};
 	struct rng r;
 
 	rng_init(&r, 40, RNG_TEST, 0);

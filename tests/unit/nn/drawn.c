@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
-static const char *const encoders[] = { "gru", "lstm", "rnn", "transformer" };
+#define NAME(ID, NAME, ...) #NAME,
+static const char *const encoders[] = { CELLS(NAME) "transformer" };
+#undef NAME
 
 int draw(struct rng *r, int low, int high)
 {
@@ -106,8 +108,8 @@ void decoder_drawn(struct rng *r, enum decoder_type decoder, struct probe_case *
 
 struct probe_case case_drawn(int i)
 {
-	enum decoder_type decoder = (enum decoder_type)(i / 4 % (DECODER_SEGMENT + 1));
-	enum encoder_type encoder = (enum encoder_type)(i % (decoder == DECODER_SEGMENT ? 3 : 4));
+	enum decoder_type decoder = (enum decoder_type)(i / DRAWN_ENCODERS % (DECODER_SEGMENT + 1));
+	enum encoder_type encoder = (enum encoder_type)(i % (decoder == DECODER_SEGMENT ? CELL_COUNT : DRAWN_ENCODERS));
 	struct rng r;
 	rng_init(&r, 17, RNG_TEST, (uint32_t)i);
 	struct probe_case c = encoder_drawn(&r, encoder);

@@ -16,6 +16,7 @@ void decoder_drawn(struct rng *r, enum decoder_type decoder, struct probe_case *
 /** Composition i: encoder and decoder go round with it. */
 struct probe_case case_drawn(int i);
 /** So many give each decoder behind each encoder once. */
-#define DRAWN_ROUND (4 * (DECODER_SEGMENT + 1))
+#define DRAWN_ENCODERS (ENCODER_TRANSFORMER + 1)
+#define DRAWN_ROUND (DRAWN_ENCODERS * (DECODER_SEGMENT + 1))
 
 #endif

@@ -260,7 +260,7 @@ int main(void)
 	tcase_add_loop_test(tc, the_same_call_gives_the_same_bits, 0, COMPOSITIONS);
 	tcase_add_loop_test(tc, attention_weights_are_shares_or_none, 0, COMPOSITIONS);
 	tcase_add_loop_test(tc, dropout_key_matters, 0, COMPOSITIONS);
-	tcase_add_loop_test(tc, two_directions_are_one_and_one_reversed, 0, ENCODER_RNN + 1);
+	tcase_add_loop_test(tc, two_directions_are_one_and_one_reversed, 0, CELL_COUNT);
 	tcase_add_test(tc, dropout_drops_its_share);
 	tcase_add_test(tc, scratch_beyond_an_int_meets_no_allocation);
 	suite_add_tcase(suite, tc);

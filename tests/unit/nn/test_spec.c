@@ -33,7 +33,7 @@ static void dropout_nan(struct net_spec *s)    { s->dropout = NAN; }
 static void input_unknown(struct net_spec *s)  { s->decoder_input = (enum decoder_input)2; }
 static void too_heavy(struct net_spec *s)      { s->hidden = NET_MAX_HIDDEN; s->layers = NET_MAX_LAYERS; }
 
-static void encoder_unknown(struct net_spec *s) { s->encoder = (enum encoder_type)4; }
+static void encoder_unknown(struct net_spec *s) { s->encoder = (enum encoder_type)(ENCODER_TRANSFORMER + 1); }
 static void decoder_unknown(struct net_spec *s) { s->decoder = (enum decoder_type)7; }
 static void score_unknown(struct net_spec *s)  { s->score = (enum score_type)2; }
 static void dot_with_space(struct net_spec *s) { s->score = SCORE_DOT; }
@@ -134,7 +134,7 @@ static const struct { void (*spoil)(struct net_spec *); const char *where, *what
 	{ dropout_nan,      "dropout",       "[0, 1)" },
 	{ input_unknown,    "decoder_input", "context" },
 	{ too_heavy,        "hidden",        "67108864" },
-	{ encoder_unknown,  "encoder",       "gru, lstm, rnn or transformer" },
+	{ encoder_unknown,  "encoder",       "a cell of cells.h or transformer" },
 	{ decoder_unknown,  "decoder",       "attention, last, mean, pool, reconstruct, token or segment" },
 	{ score_unknown,    "score",         "additive or dot" },
 	{ dot_with_space,   "attention",     "0 ... 0" },

@@ -1,6 +1,8 @@
 /* Addresses: what is read, what it means, and how it is written again. */
 #include "server/address.h"
 
+#include <unistd.h>
+
 #include "tests/unit/server/fixture.h"
 
 static const struct { const char *text, *out; bool loopback; } good[] = {
@@ -55,6 +57,27 @@ START_TEST(another_port)
 }
 END_TEST
 
+/* Free, then taken by a socket that would share it, then free again. */
+START_TEST(claims)
+{
+	const int yes = 1;
+	struct sockaddr_storage a;
+	struct error e = { 0 };
+	socklen_t len = sizeof a;
+	ck_ok(address_parse("127.0.0.1:0", &a, NULL));
+	ck_ok(address_claim(&a, "127.0.0.1:0", &e));
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes), 0);
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&a, address_len(&a)), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	ck_err(ERR_IO, address_claim(&a, "there", &e));
+	ck_assert_str_eq(e.where, "there");
+	close(fd);
+	ck_ok(address_claim(&a, "there", &e));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("address");
@@ -62,6 +85,7 @@ int main(void)
 	tcase_add_loop_test(c, accepted, 0, COUNT(good));
 	tcase_add_loop_test(c, refused, 0, COUNT(bad));
 	tcase_add_loop_test(c, another_port, 0, 2);
+	tcase_add_test(c, claims);
 	suite_add_tcase(suite, c);
 	return run_suite(suite);
 }

@@ -423,6 +423,82 @@ START_TEST(threads)
 }
 END_TEST
 
+/* ---- turns of a thread outside -------------------------------------------- */
+
+static bool is_done(struct ask *a)
+{
+	return !sem_trywait(&a->done);
+}
+
+/* While the only compute thread is busy, the caller computes what is light, a turn at a time, with the same bits. */
+START_TEST(turns_outside)
+{
+	struct bench b;
+	struct batch_ws *ws;
+	sem_t go;
+	open_bench(&b, 1, 1000);
+	ck_ok(batch_ws_new(&ws, &b.f.e));
+	struct ask *first = plug(&b, &go);
+	b.m[0]->cost_ns = BATCH_TURN_NS / 20;
+	struct ask *light = ask_new(b.m[0], 50, 3);
+	light->batch.polled = true;
+	ck_assert(batcher_is_light(b.m[0]));
+	ck_ok(submit(&b, light));
+	ck_assert(!is_done(light));
+	for (int turn = 0; turn < 3; turn++) {   /* 20, 20, 10 */
+		ck_assert(!is_done(light));
+		b.m[0]->cost_ns = BATCH_TURN_NS / 20;   /* as predicted: the machine learns another */
+		ck_assert(batcher_turn(b.b, ws));
+	}
+	ck_assert(is_done(light));
+	ck_assert(light->rc == ERR_OK && right(light, b.m[0], 3));
+	ck_assert(!batcher_turn(b.b, ws));
+	sem_post(&go);
+	batch_ws_free(ws);
+	close_bench(&b);
+	free(first);
+	free(light);
+}
+END_TEST
+
+/* What is heavy, or not known yet, is for the compute threads, also when its caller polls. */
+START_TEST(heavy_is_for_threads)
+{
+	static const uint64_t cost[] = { 0, BATCH_TURN_NS + 1 };
+	struct bench b;
+	struct batch_ws *ws;
+	open_bench(&b, 1, 1000);
+	ck_ok(batch_ws_new(&ws, &b.f.e));
+	b.m[0]->cost_ns = cost[_i];
+	ck_assert(!batcher_is_light(b.m[0]));
+	struct ask *a = ask_new(b.m[0], 2, 5);
+	a->batch.polled = true;   /* as when it was light a moment ago: nobody is woken */
+	ck_ok(submit(&b, a));
+	batcher_turn(b.b, ws);    /* finds it too heavy, and wakes a thread */
+	wait_for(a);
+	ck_assert(a->rc == ERR_OK && right(a, b.m[0], 5));
+	batch_ws_free(ws);
+	close_bench(&b);
+	free(a);
+}
+END_TEST
+
+/* More than a turn waits, and a core is left: a compute thread helps though nobody takes turns. */
+START_TEST(backlog_wakes_threads)
+{
+	struct bench b;
+	open_bench(&b, 2, 1000);
+	b.m[0]->cost_ns = BATCH_TURN_NS / 4;
+	struct ask *a = ask_new(b.m[0], 5, 7);
+	a->batch.polled = true;
+	ck_ok(submit(&b, a));
+	wait_for(a);
+	ck_assert(a->rc == ERR_OK && right(a, b.m[0], 7));
+	close_bench(&b);
+	free(a);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("batcher");
@@ -437,6 +513,9 @@ int main(void)
 	tcase_add_test(c, gauges);
 	tcase_add_test(c, stop);
 	tcase_add_test(c, threads);
+	tcase_add_test(c, turns_outside);
+	tcase_add_loop_test(c, heavy_is_for_threads, 0, 2);
+	tcase_add_test(c, backlog_wakes_threads);
 	suite_add_tcase(suite, c);
 	return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 
 static const struct { const char *command, *name, *variable; size_t at; long fallback, lo, hi; } numbers[] = {
 	{ "serve", "threads", "GATECAST_THREADS", AT(threads), 0, 0, 256 },
+	{ "serve", "http-threads", "GATECAST_HTTP_THREADS", AT(http_threads), 0, 0, 64 },
 	{ "serve", "workers", "GATECAST_WORKERS", AT(workers), 1, 0, 64 },
 	{ "serve", "train-threads", "GATECAST_TRAIN_THREADS", AT(train_threads), 0, 0, 64 },
 	{ "train", "train-threads", "GATECAST_TRAIN_THREADS", AT(train_threads), 0, 0, 64 },

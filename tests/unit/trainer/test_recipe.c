@@ -414,7 +414,7 @@ static const struct composition_case {
 	{ "/decoder/input",            GRU_L,         NUMBER(decoder_input, DECODER_CONTEXT), .want = ERR_INVALID },
 	{ "/encoder/cell",             GRU_A,         NUMBER(encoder, ENCODER_RNN),         .want = ERR_OK },
 	{ "/encoder/cell",             GRU_A,         NUMBER(encoder, ENCODER_TRANSFORMER), .want = ERR_OK },
-	{ "/encoder/cell",             GRU_A,         NUMBER(encoder, 4),          .want = ERR_INVALID },
+	{ "/encoder/cell",             GRU_A,         NUMBER(encoder, ENCODER_TRANSFORMER + 1), .want = ERR_INVALID },
 	{ "/decoder/type",             TRANSFORMER_L, NUMBER(decoder, DECODER_MEAN), .want = ERR_OK },
 	{ "/decoder/type",             LSTM_L,        NUMBER(decoder, 7),          .want = ERR_INVALID },
 	{ "/decoder/type",             LSTM_L,        NUMBER(decoder, DECODER_POOL), .want = ERR_OK },

@@ -280,11 +280,13 @@ static void finish_epoch(struct trainer *t, struct trainer_ws *w, struct epoch_r
 	ck_assert_int_eq(trainer_end_epoch(t, report, NULL), ERR_OK);
 }
 
-static const struct { void (*harm)(struct trainer *); int after; bool skipped; } harm_cases[] = {
-	{ spoil_loss,       0,  true },
-	{ spoil_gradient,   0,  true },
-	{ blow_up_gradient, 3,  false },   /* too early to know what is usual */
-	{ blow_up_gradient, 21, true },
+static const struct { void (*harm)(struct trainer *); int after; double clip; bool skipped; } harm_cases[] = {
+	{ spoil_loss,       0,  5,   true },
+	{ spoil_gradient,   0,  5,   true },
+	{ blow_up_gradient, 3,  5,   false },   /* too early to know what is usual */
+	{ blow_up_gradient, 21, 5,   true },
+	{ blow_up_gradient, 21, 1e6, false },   /* unusual, but not even clipped */
+	{ blow_up_gradient, 21, 0,   true },
 };
 
 START_TEST(a_harmed_step_is_skipped)
@@ -294,6 +296,7 @@ START_TEST(a_harmed_step_is_skipped)
 	struct trainer_ws *w = NULL;
 	small_recipe(&r);
 	r.batch_size = 4;
+	r.clip_norm = harm_cases[_i].clip;
 	struct trainer *t = fixture_trainer(&r, fixture_sine(250, 1));
 	size_t bytes = t->plan.weights * sizeof(float);
 	float *before = malloc(bytes);
@@ -344,6 +347,29 @@ START_TEST(three_skips_roll_back_and_three_roll_backs_end)
 	ck_assert(strstr(e.what, "learning rate"));
 	ck_assert_int_eq(memcmp(good, t->best, bytes), 0);   /* what was learnt before is still there */
 	free(good);
+	trainer_ws_free(w);
+	trainer_free(t);
+}
+END_TEST
+
+START_TEST(an_epoch_that_goes_well_forgives_roll_backs)
+{
+	struct recipe r;
+	struct epoch_report report;
+	struct trainer_ws *w = NULL;
+	small_recipe(&r);
+	r.epochs = 10;
+	struct trainer *t = fixture_trainer(&r, fixture_sine(250, 1));
+	ck_assert_int_eq(trainer_ws_new(t, &w, NULL), ERR_OK);
+	while (!trainer_done(t)) {
+		bool harmed = trainer_epoch(t) % 3 > 0;   /* two of three */
+		trainer_begin_epoch(t);
+		for (int i = 0; harmed && i < 3; i++)
+			ck_assert_int_eq(harmed_step(t, w, spoil_loss, NULL), ERR_OK);
+		finish_epoch(t, w, &report);
+		ck_assert_int_eq(report.rolled_back, harmed);
+	}
+	ck_assert_int_eq(trainer_epoch(t), 10);
 	trainer_ws_free(w);
 	trainer_free(t);
 }
@@ -420,6 +446,7 @@ int main(void)
 	tcase_add_test(c, a_state_over_the_buffers_maximum_fails_the_buffer);
 	LOOP(a_harmed_step_is_skipped, harm_cases);
 	tcase_add_test(c, three_skips_roll_back_and_three_roll_backs_end);
+	tcase_add_test(c, an_epoch_that_goes_well_forgives_roll_backs);
 	tcase_add_test(c, rare_skips_do_not_roll_back);
 	tcase_add_test(c, weights_that_are_no_numbers_come_back);
 	tcase_add_test(c, rows_beyond_floats_diverge_without_harm);
