@@ -31,7 +31,7 @@ struct attention {
 };
 
 struct attention_tape {
-	real *query;                        /* [steps][B][query]: e^(2 Wq q), or q; backward leaves the gradient of Wq q, or q */
+	real *query;                        /* [steps][B][query]: e^(2 Wq q), or q; backward leaves the gradient */
 	real *weights;                      /* [steps][B][T], zero behind a sequence's end */
 	real *dquery;                       /* [query], alive during one row */
 	real *dscores;                      /* [T], the same */

@@ -3,8 +3,8 @@
  *     training [-d FILE] [filter]     only lines that contain the filter
  *
  * A line is the median, least and greatest of SAMPLES samples in microseconds a step of BATCH sequences, and sequences
- * a second at the median: of processor time, so that it stands on a machine that does other work too. Minibatches are cut
- * into shards as the trainer cuts them.
+ * a second at the median: of processor time, so that it stands on a machine that does other work too. Minibatches are
+ * cut into shards as the trainer cuts them.
  *
  * -d writes, of each step that is measured, what another implementation needs to do the same: its weights, x, the
  * targets and the gradient of the mean squared error, floats one behind the other (training.py reads them). */
@@ -141,7 +141,8 @@ static void work_fini(struct work *w)
 	free(w->ws);
 }
 
-/* x and the targets as one batch of all rows, whose shards lie side by side: [steps][BATCH][n] from [shards][steps][rows][n]. */
+/* x and the targets as one batch of all rows, whose shards lie side by side: from [shards][steps][rows][n] to
+ * [steps][BATCH][n]. */
 static void write_batch(const float *from, int steps, int n, FILE *file)
 {
 	size_t row = TRAINER_SHARD_ROWS * (size_t)n;

@@ -24,7 +24,8 @@ class Price(nn.Module):
     def __init__(self):
         super().__init__()
         self.encoder = nn.GRU(8, 64)
-        self.query, self.key, self.score = nn.Linear(64, 64, bias=False), nn.Linear(64, 64), nn.Linear(64, 1, bias=False)
+        self.query, self.key = nn.Linear(64, 64, bias=False), nn.Linear(64, 64)
+        self.score = nn.Linear(64, 1, bias=False)
         self.cell, self.output = nn.GRUCell(64, 64), nn.Linear(64, 1)
 
     def forward(self, x):
