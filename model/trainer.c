@@ -276,23 +276,15 @@ void trainer_shard(struct trainer *t, int shard, struct trainer_ws *w)
 	network_backward(&net, weights, &in, w->dy, gradient, NULL, w->net);
 }
 
-static void add(float *to, const float *from, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		to[i] += from[i];
-}
-
-/* Add the shards pairwise, (0+1)+(2+3) …, whoever computed them. */
+/* Add the shards pairwise, as gradient_reduce() does, whoever computed them. */
 static double reduce(struct trainer *t, bool gradients)
 {
-	size_t weights = t->plan.weights;
 	int shards = t->pass.shards;
 	for (int reach = 1; reach < shards; reach *= 2)
-		for (int s = 0; s + reach < shards; s += 2 * reach) {
+		for (int s = 0; s + reach < shards; s += 2 * reach)
 			t->shard_loss[s] += t->shard_loss[s + reach];
-			if (gradients)
-				add(t->gradient + (size_t)s * weights, t->gradient + (size_t)(s + reach) * weights, weights);
-		}
+	if (gradients)
+		gradient_reduce(t->gradient, shards, t->plan.weights);
 	return t->shard_loss[0];
 }
 

@@ -41,8 +41,14 @@ void attention_tape_take(struct attention_tape *t, const struct attention *a, si
 		t->wt_key = scratch_take(s, (size_t)a->key * query);
 		t->projected = scratch_take(s, rows * query);
 		t->dprojected = scratch_take(s, rows * query);
-		t->activation = scratch_take(s, query);
 	}
+}
+
+/* x becomes e^2x, of which attention.h makes a tanh. */
+VECTORISED static void exp_twice(size_t n, real *x)
+{
+	for (size_t i = 0; i < n; i++)
+		x[i] = activation_exp(2 * x[i]);
 }
 
 void attention_prepare(const struct attention *a, const real *params, const struct packing *p, const real *keys,
@@ -54,6 +60,7 @@ void attention_prepare(const struct attention *a, const real *params, const stru
 		linear_transpose(&a->query_map, params, tape->wt_query);
 	linear_transpose(&a->key_map, params, tape->wt_key);
 	linear_forward(&a->key_map, params, tape->wt_key, p->rows, keys, tape->projected);
+	exp_twice((size_t)p->rows * (size_t)a->query, tape->projected);
 }
 
 void attention_clear(const struct attention *a, const struct packing *p, struct attention_tape *tape)
@@ -73,21 +80,9 @@ static inline real *weights_of(const struct packing *p, int step, int b, struct 
 	return tape->weights + ((size_t)step * (size_t)p->B + (size_t)b) * (size_t)p->T;
 }
 
-/* t = tanh(q + k), the activation behind a score. */
-VECTORISED static void activate(int att, const real *restrict q, const real *restrict k, real *restrict t)
+VECTORISED static void add(int n, const real *x, real *y)
 {
-	for (int j = 0; j < att; j++)
-		t[j] = activation_tanh(q[j] + k[j]);
-}
-
-VECTORISED static real dot(int n, const real *a, const real *b)
-{
-	return vector_dot(n, a, b);
-}
-
-VECTORISED static void add_scaled(int n, real a, const real *x, real *y)
-{
-	vector_add_scaled(n, a, x, y);
+	vector_add_scaled(n, 1, x, y);
 }
 
 static real dot_scale(const struct attention *a)
@@ -99,99 +94,128 @@ static void query_forward(const struct attention *a, const real *params, const s
                           const real *state, struct attention_tape *tape)
 {
 	real *query = query_of(a, p, step, 0, tape);
-	if (a->score == SCORE_DOT)
-		memcpy(query, state, (size_t)p->B * (size_t)a->key * sizeof(real));
-	else if (!asks(a))
-		memset(query, 0, (size_t)p->B * (size_t)a->query * sizeof(real));
-	else
-		linear_forward(&a->query_map, params, tape->wt_query, p->B, state, query);
-}
-
-static void additive_scores(const struct attention *a, const real *v, const struct packing *p, int b,
-                            const real *query, struct attention_tape *tape, real *scores)
-{
-	for (int s = 0; s < p->lengths[b]; s++) {
-		activate(a->query, query, tape->projected + packing_row(p, s, b) * (size_t)a->query, tape->activation);
-		scores[s] = dot(a->query, v, tape->activation);
+	size_t n = (size_t)p->B * (size_t)a->query;
+	if (a->score == SCORE_DOT) {
+		memcpy(query, state, n * sizeof(real));
+		return;
 	}
+	if (asks(a))
+		linear_forward(&a->query_map, params, tape->wt_query, p->B, state, query);
+	else
+		memset(query, 0, n * sizeof(real));
+	exp_twice(n, query);
 }
 
-static void dot_scores(const struct attention *a, const struct packing *p, int b, const real *query,
-                       const real *keys, real *scores)
+/* tanh(q + k) from e^2q and e^2k. */
+static inline __attribute__((always_inline)) real tanh_of(real q, real k)
+{
+	return 1 - 2 / (1 + q * k);
+}
+
+/* v · tanh(q + k) of one key, from e^2q and e^2k, summed as vector_dot() sums. */
+static inline __attribute__((always_inline)) real additive_score(int att, const real *restrict v,
+                                                                 const real *restrict q, const real *restrict k)
+{
+	real lane[VECTOR_LANES] = { 0 };
+	int i = 0;
+	for (; i + VECTOR_LANES <= att; i += VECTOR_LANES)
+		for (int l = 0; l < VECTOR_LANES; l++)
+			lane[l] += v[i + l] * tanh_of(q[i + l], k[i + l]);
+	for (int l = 0; i < att; i++, l++)
+		lane[l] += v[i] * tanh_of(q[i], k[i]);
+	return vector_fold(lane);
+}
+
+VECTORISED static void additive_scores(const struct attention *a, const real *v, const struct packing *p, int b,
+                                       const real *query, const real *projected, real *scores)
+{
+	for (int s = 0; s < p->lengths[b]; s++)
+		scores[s] = additive_score(a->query, v, query, projected + packing_row(p, s, b) * (size_t)a->query);
+}
+
+VECTORISED static void dot_scores(const struct attention *a, const struct packing *p, int b, const real *query,
+                                  const real *keys, real *scores)
 {
 	real scale = dot_scale(a);
 	for (int s = 0; s < p->lengths[b]; s++)
-		scores[s] = scale * dot(a->key, query, keys + packing_row(p, s, b) * (size_t)a->key);
+		scores[s] = scale * vector_dot(a->key, query, keys + packing_row(p, s, b) * (size_t)a->key);
+}
+
+/* The sum of the keys of sequence b, each times its weight. */
+VECTORISED static void weigh_keys(const struct attention *a, const struct packing *p, int b, const real *weights,
+                                  const real *keys, real *context)
+{
+	memset(context, 0, (size_t)a->key * sizeof(real));
+	for (int s = 0; s < p->lengths[b]; s++)
+		vector_add_scaled(a->key, weights[s], keys + packing_row(p, s, b) * (size_t)a->key, context);
 }
 
 void attention_forward(const struct attention *a, const real *params, const struct packing *p, int step,
                        const real *keys, const real *state, real *context, int ld, struct attention_tape *tape)
 {
-	size_t key = (size_t)a->key;
-
 	query_forward(a, params, p, step, state, tape);
 	for (int b = 0; b < p->B; b++) {
 		const real *query = query_of(a, p, step, b, tape);
-		real *weights = weights_of(p, step, b, tape), *sum = context + (size_t)b * (size_t)ld;
+		real *weights = weights_of(p, step, b, tape);
 		int length = p->lengths[b];
 
 		if (a->score == SCORE_DOT)
 			dot_scores(a, p, b, query, keys, weights);
 		else
-			additive_scores(a, params + a->v, p, b, query, tape, weights);
+			additive_scores(a, params + a->v, p, b, query, tape->projected, weights);
 		softmax(length, weights);
 		memset(weights + length, 0, (size_t)(p->T - length) * sizeof(real));
-		memset(sum, 0, key * sizeof(real));
-		for (int s = 0; s < length; s++)
-			add_scaled(a->key, weights[s], keys + packing_row(p, s, b) * key, sum);
+		weigh_keys(a, p, b, weights, keys, context + (size_t)b * (size_t)ld);
 	}
 }
 
 /* The context's part: dkeys += a dcontext, and the gradients of the scores through the softmax. */
-static void context_backward(const struct attention *a, const struct packing *p, int b, const real *weights,
-                             const real *keys, const real *dcontext, real *dkeys, real *dscores)
+VECTORISED static void context_backward(const struct attention *a, const struct packing *p, int b,
+                                        const real *weights, const real *keys, const real *dcontext, real *dkeys,
+                                        real *dscores)
 {
 	for (int s = 0; s < p->lengths[b]; s++) {
 		size_t row = packing_row(p, s, b) * (size_t)a->key;
-		dscores[s] = dot(a->key, dcontext, keys + row);
-		add_scaled(a->key, weights[s], dcontext, dkeys + row);
+		dscores[s] = vector_dot(a->key, dcontext, keys + row);
+		vector_add_scaled(a->key, weights[s], dcontext, dkeys + row);
 	}
 	softmax_backward(p->lengths[b], weights, dscores);
 }
 
-/* One score's part: t leaves as the gradient of tanh's argument. */
-VECTORISED static void score_backward(int att, real dscore, const real *restrict v, real *restrict t, real *restrict dv,
-                                      real *restrict dprojected)
+/* One score's part. */
+static inline __attribute__((always_inline)) void score_backward(int att, real dscore, const real *restrict v,
+                                                                 const real *restrict q, const real *restrict k,
+                                                                 real *restrict dv, real *restrict dq,
+                                                                 real *restrict dk)
 {
 	for (int j = 0; j < att; j++) {
-		real tj = t[j], du = dscore * v[j] * (1 - tj * tj);
-		dv[j] += dscore * tj;
-		dprojected[j] += du;
-		t[j] = du;
+		real t = tanh_of(q[j], k[j]), du = dscore * v[j] * (1 - t * t);
+		dv[j] += dscore * t;
+		dq[j] += du;
+		dk[j] += du;
 	}
 }
 
 /* From tape->dscores of sequence b to tape->dquery and the gradients of v and of the projected keys. */
-static void additive_backward(const struct attention *a, const real *v, const struct packing *p, int b,
-                              const real *query, struct attention_tape *tape, real *dv)
+VECTORISED static void additive_backward(const struct attention *a, const real *v, const struct packing *p, int b,
+                                         const real *query, struct attention_tape *tape, real *dv)
 {
 	for (int s = 0; s < p->lengths[b]; s++) {
 		size_t row = packing_row(p, s, b) * (size_t)a->query;
-		activate(a->query, query, tape->projected + row, tape->activation);
-		score_backward(a->query, tape->dscores[s], v, tape->activation, dv, tape->dprojected + row);
-		add_scaled(a->query, 1, tape->activation, tape->dquery);
+		score_backward(a->query, tape->dscores[s], v, query, tape->projected + row, dv, tape->dquery,
+		               tape->dprojected + row);
 	}
 }
 
 /* From tape->dscores of sequence b to tape->dquery and dkeys. */
-static void dot_backward(const struct attention *a, const struct packing *p, int b, const real *query,
-                         const real *keys, struct attention_tape *tape, real *dkeys)
+VECTORISED static void dot_backward(const struct attention *a, const struct packing *p, int b, const real *query,
+                                    const real *keys, struct attention_tape *tape, real *dkeys)
 {
 	real scale = dot_scale(a);
 	for (int s = 0; s < p->lengths[b]; s++) {
 		size_t row = packing_row(p, s, b) * (size_t)a->key;
-		add_scaled(a->key, scale * tape->dscores[s], keys + row, tape->dquery);
-		add_scaled(a->key, scale * tape->dscores[s], query, dkeys + row);
+		vector_add_scaled(a->key, scale * tape->dscores[s], keys + row, tape->dquery);
+		vector_add_scaled(a->key, scale * tape->dscores[s], query, dkeys + row);
 	}
 }
 
@@ -201,7 +225,7 @@ static void query_backward(const struct attention *a, const real *params, const 
 {
 	const real *dquery = query_of(a, p, step, 0, tape);
 	if (a->score == SCORE_DOT)
-		add_scaled(p->B * a->key, 1, dquery, dstate);
+		add(p->B * a->key, dquery, dstate);
 	else if (asks(a))
 		linear_backward_input(&a->query_map, params, p->B, dquery, 1, dstate);
 }

@@ -6,7 +6,12 @@
  *
  *     a = softmax over s of e            context = sum over s of a_s k_s
  *
- * Wk k_s + b is projected once a sequence and used by every decoder step.
+ * Wk k_s + b is projected once a sequence and used by every decoder step, and so is its exponential:
+ *
+ *     tanh(q + k) = 1 - 2 / (1 + e^2q e^2k)
+ *
+ * costs a step one division. The product overflows to infinity or 0, whose tanh is 1 or -1, as it should; only where
+ * float holds neither exponential, at q > 43 beside k < -43 or the other way round, is the sum lost: it counts as 0.
  * Backward computes the tanh a second time: saving it would cost
  * horizon x rows x att numbers, which leaves the cache sooner than it helps.
  * The dot has no tensors and projects nothing. The pool's attention is additive without a query: q and Wq are left out,
@@ -26,14 +31,13 @@ struct attention {
 };
 
 struct attention_tape {
-	real *query;                        /* [steps][B][query]: Wq q, or q; backward leaves its gradient */
+	real *query;                        /* [steps][B][query]: e^(2 Wq q), or q; backward leaves the gradient */
 	real *weights;                      /* [steps][B][T], zero behind a sequence's end */
 	real *dquery;                       /* [query], alive during one row */
 	real *dscores;                      /* [T], the same */
 	/* Of the additive score: */
 	real *wt_query, *wt_key;            /* transposed weights */
-	real *projected, *dprojected;       /* [rows][att] */
-	real *activation;                   /* [att], alive during one row */
+	real *projected, *dprojected;       /* [rows][att]: e^2k of k = Wk k_s + b, the gradient of k */
 };
 
 struct attention attention_at(const struct net_spec *s, const struct tensor_table *t);

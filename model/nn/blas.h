@@ -5,7 +5,7 @@
 
 #include "model/nn/real.h"
 
-/** C = A B + beta C.   A [m][k]   B [k][n]   C [m][n]; with beta = 0 C is only written. */
+/** C = A B + beta C.   A [m][k]   B [k][n]   C [m][n], k > 0; with beta = 0 C is only written. */
 void blas_product(int m, int n, int k, const real *a, int lda, const real *b, int ldb, real beta, real *c, int ldc);
 
 /** C += A' B.   A [k][m]   B [k][n]   C [m][n]: the product of a weight's gradient. */

@@ -2,6 +2,7 @@
 #include "model/nn/cell.h"
 
 #include "model/nn/recurrent.h"
+#include "model/nn/vector.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -148,13 +149,17 @@ void cell_forward(const struct cell *c, const real *params, const struct packing
 	}
 }
 
+VECTORISED static void add(int n, const real *x, real *sum)
+{
+	vector_add_scaled(n, 1, x, sum);
+}
+
 void cell_backward(const struct cell *c, const real *params, const struct packing *p, const real *x, const real *dh,
                    struct cell_state d, struct cell_tape *tape, real *dparams, real *dx)
 {
 	for (int t = p->T - 1; t >= 0; t--) {       /* a row of d is its sequence's last until that one begins */
 		const real *own = dh + packing_row(p, t, 0) * (size_t)c->hid;
-		for (size_t i = 0; i < (size_t)p->active[t] * (size_t)c->hid; i++)
-			d.h[i] += own[i];
+		add(p->active[t] * c->hid, own, d.h);
 		cell_step_backward(c, params, p->first[t], p->active[t], tape, d);
 	}
 	cell_weights_backward(c, p->rows, x, tape, dparams);

@@ -72,14 +72,42 @@ void statistics_step(size_t n, int calls, real *running, const real *sum)
 		running[i] += (real)STATISTICS_MOMENTUM * (sum[i] / (real)calls - running[i]);
 }
 
-double gradient_norm(const real *g, size_t n)
+/* Numbers of each shard that are added before the next ones: they stay in the first cache from level to level. */
+#define REDUCE_BLOCK 512
+
+VECTORISED static void add(size_t n, const real *restrict from, real *restrict to)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] += from[i];
+}
+
+void gradient_reduce(real *g, int shards, size_t n)
+{
+	for (size_t at = 0; at < n; at += REDUCE_BLOCK) {
+		size_t count = n - at < REDUCE_BLOCK ? n - at : REDUCE_BLOCK;
+		for (int reach = 1; reach < shards; reach *= 2)
+			for (int s = 0; s + reach < shards; s += 2 * reach)
+				add(count, g + (size_t)(s + reach) * n + at, g + (size_t)s * n + at);
+	}
+}
+
+VECTORISED static double sum_of_squares(const real *g, size_t n)
 {
 	double lane[VECTOR_LANES] = { 0 }, sum = 0;
-	for (size_t i = 0; i < n; i++)
-		lane[i % VECTOR_LANES] += (double)g[i] * (double)g[i];
+	size_t i = 0;
+	for (; i + VECTOR_LANES <= n; i += VECTOR_LANES)
+		for (int l = 0; l < VECTOR_LANES; l++)
+			lane[l] += (double)g[i + (size_t)l] * (double)g[i + (size_t)l];
+	for (int l = 0; i < n; i++, l++)
+		lane[l] += (double)g[i] * (double)g[i];
 	for (int l = 0; l < VECTOR_LANES; l++)
 		sum += lane[l];
-	return sqrt(sum);
+	return sum;
+}
+
+double gradient_norm(const real *g, size_t n)
+{
+	return sqrt(sum_of_squares(g, n));
 }
 
 void gradient_clip(real *g, size_t n, double norm, double max_norm)

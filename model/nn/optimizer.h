@@ -38,6 +38,8 @@ void optimizer_step(const struct optimizer *o, uint64_t step, size_t n, real *p,
  *  backward have added to the gradient. n numbers each. */
 void statistics_step(size_t n, int calls, real *running, const real *sum);
 
+/** The sum of the shards' gradients g [shards][n], pairwise, (0+1)+(2+3) …, into the first; the others are used up. */
+void gradient_reduce(real *g, int shards, size_t n);
 /** L2 norm of g, summed in double in a fixed order. NaN or inf when g holds one. */
 double gradient_norm(const real *g, size_t n);
 /** Scale g by max_norm / (norm + 1e-6) if norm > max_norm, as PyTorch's clip_grad_norm_. */
