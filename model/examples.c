@@ -159,6 +159,14 @@ static void shuffle_batches(struct rng *rng, uint32_t *order, size_t n, size_t b
 	}
 }
 
+/* One run of neighbours a row, as far as all have one. */
+static void order_streams(uint32_t *order, size_t n, size_t batch)
+{
+	size_t length = n / batch;
+	for (size_t i = 0; i < length * batch; i++)
+		order[i] = (uint32_t)(i % batch * length + i / batch);
+}
+
 size_t examples_places(const struct examples *x)
 {
 	return x->ragged ? pool_size(x) : 0;
@@ -173,7 +181,9 @@ void examples_order(const struct examples *x, enum share share, int epoch, uint3
 	rng_init(&rng, x->seed, RNG_SHUFFLE, (uint32_t)epoch);
 	for (size_t i = 0; i < n; i++)
 		order[i] = (uint32_t)i;
-	if (train)
+	if (x->stateful)
+		order_streams(order, n, (size_t)x->batch_size);
+	else if (train)
 		rng_shuffle(&rng, order, n);
 	for (size_t at = 0; x->ragged && at < n; at += size)
 		sort_pool(x, which, &rng, order + at, least(size, n - at), place);

@@ -170,6 +170,7 @@ static const struct { const char *where; size_t at; double min, max; } number_li
 	{ "/split/validation",            offsetof(struct recipe, validation),         0.01,  0.98 },
 	{ "/split/test",                  offsetof(struct recipe, test),               0.01,  0.98 },
 	{ "/training/huber_delta",        offsetof(struct recipe, huber_delta),        1e-6,  1e6 },
+	{ "/training/weight_dropout",     offsetof(struct recipe, weight_dropout),     0,     0.95 },
 	{ "/training/forget_bias",        offsetof(struct recipe, init.forget_bias),   -10,   10 },
 	{ "/training/learning_rate",      offsetof(struct recipe, learning_rate),      1e-8,  1 },
 	{ "/training/momentum",           offsetof(struct recipe, momentum),           0,     0.999 },
@@ -216,7 +217,7 @@ static enum err check_limits(const struct recipe *r, struct error *e)
 enum trait {
 	TRAIT_RECURRENT = 1, TRAIT_GRU_CELL = 2, TRAIT_RNN = 4, TRAIT_TRANSFORMER = 8, TRAIT_ATTENTION = 16,
 	TRAIT_MOMENTUM = 32, TRAIT_LSTM = 64, TRAIT_FEEDBACK = 128, TRAIT_SEGMENT = 256, TRAIT_TEXT = 512,
-	TRAIT_CROP = 1024, TRAIT_FORECAST = 2048,
+	TRAIT_CROP = 1024, TRAIT_FORECAST = 2048, TRAIT_STREAM = 4096,
 };
 
 static unsigned traits(const struct recipe *r)
@@ -235,6 +236,7 @@ static unsigned traits(const struct recipe *r)
 		{ r->decoder == DECODER_SEGMENT, TRAIT_SEGMENT },
 		{ r->categorical, TRAIT_TEXT },
 		{ recipe_task(r) == TASK_FORECAST, TRAIT_FORECAST },
+		{ recipe_task(r) == TASK_GENERATE && !transformer, TRAIT_STREAM },
 		{ recipe_task(r) != TASK_TRANSLATE, TRAIT_CROP },   /* half a sentence has another translation */
 		{ r->optimizer == OPTIMIZER_SGD || r->optimizer == OPTIMIZER_RMSPROP, TRAIT_MOMENTUM },
 	};
@@ -269,7 +271,9 @@ static const struct { const char *where; size_t at, size; unsigned trait; const 
 	OWNED("/training/momentum",        momentum,        TRAIT_MOMENTUM,    "sgd and rmsprop"),
 	OWNED("/training/init",            init.orthogonal, TRAIT_RECURRENT,   "recurrent cells"),
 	OWNED("/training/forget_bias",     init.forget_bias, TRAIT_LSTM,       "LSTM cells"),
+	OWNED("/training/weight_dropout",  weight_dropout,  TRAIT_RECURRENT,   "recurrent cells"),
 	OWNED("/training/random_crop",     random_crop,     TRAIT_CROP,        "all but the translation of texts"),
+	OWNED("/training/stateful",        stateful,        TRAIT_STREAM,      "recurrent models that write texts"),
 };
 
 bool recipe_reads(const struct recipe *r, size_t member)

@@ -80,6 +80,8 @@ struct recipe {
 	double huber_delta;
 	struct init_options init;
 	bool random_crop;
+	bool stateful;                 /* of recurrent models that write texts */
+	double weight_dropout;         /* of recurrent cells */
 	enum optimizer_type optimizer;
 	double learning_rate, momentum /* of sgd and rmsprop */, clip_norm /* 0: off */, weight_decay;
 	int batch_size, epochs;

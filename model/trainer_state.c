@@ -212,12 +212,12 @@ uint64_t trainer_fingerprint(const struct trainer *t)
 		r->encoder, r->hidden, r->layers, r->bidirectional, r->reverse, r->bias, r->reset_after, r->relu, r->batch_norm,
 		r->instance_norm,
 		r->heads, r->feedforward, r->norm_first, r->gelu, r->causal, r->decoder, r->score, r->decoder_input, r->segment,
-		r->categorical, r->levels, r->loss, r->init.orthogonal, r->random_crop, r->optimizer, r->batch_size, r->epochs,
+		r->categorical, r->levels, r->loss, r->init.orthogonal, r->random_crop, r->stateful, r->optimizer, r->batch_size, r->epochs,
 		r->scheduler, r->scheduler_patience, r->scheduler_step_size, r->warmup_epochs, r->early_stopping_patience,
 	};
 	const double number[] = {
-		r->dropout, r->teacher_forcing, r->train, r->validation, r->test, r->huber_delta, r->init.forget_bias,
-		r->learning_rate, r->momentum, r->clip_norm, r->weight_decay, r->scheduler_factor, r->scheduler_gamma,
+		r->dropout, r->weight_dropout, r->teacher_forcing, r->train, r->validation, r->test, r->huber_delta,
+		r->init.forget_bias, r->learning_rate, r->momentum, r->clip_norm, r->weight_decay, r->scheduler_factor, r->scheduler_gamma,
 		r->scheduler_min_rate,
 	};
 	uint64_t h = fnv1a(FNV_START, whole, sizeof whole);

@@ -304,6 +304,30 @@ START_TEST(an_order_has_each_once)
 }
 END_TEST
 
+/* Row k of the minibatches reads one run from end to end, in every epoch the same; what is left over comes last. */
+START_TEST(stateful_minibatches_go_on)
+{
+	struct recipe r;
+	uint32_t order[32], later[32];
+	text_recipe(&r, PRESET_CHAR_RNN, 2, 1);
+	r.random_crop = false;
+	r.stateful = true;
+	r.batch_size = 4;
+	r.train = 0.8;
+	r.validation = r.test = 0.1;
+	struct examples *x = new_examples(&r, texts(alphabet, 3, 1));
+	size_t n = x->count[SHARE_TRAIN], length = n / 4;
+	ck_assert(n <= 32 && length >= 2 && n % 4 > 0);
+	examples_order(x, SHARE_TRAIN, 1, order, NULL);
+	examples_order(x, SHARE_TRAIN, 2, later, NULL);
+	for (size_t i = 0; i < n; i++) {
+		ck_assert_uint_eq(order[i], i < length * 4 ? i % 4 * length + i / 4 : i);
+		ck_assert_uint_eq(later[i], order[i]);
+	}
+	examples_free(x);
+}
+END_TEST
+
 /* ---- series ---- */
 
 /* What reconstructs has its window for a target, within its share, standardised by the training rows. */
@@ -431,6 +455,7 @@ int main(void)
 	tcase_add_test(c, rows_are_dealt_out_once);
 	tcase_add_test(c, crops_of_a_text_lie_anywhere);
 	tcase_add_test(c, an_order_has_each_once);
+	tcase_add_test(c, stateful_minibatches_go_on);
 	tcase_add_test(c, a_window_is_its_own_target);
 	tcase_add_test(c, crops_keep_the_newest_rows);
 	tcase_add_test(c, an_instance_norm_shares_units);

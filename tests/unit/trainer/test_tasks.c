@@ -100,8 +100,8 @@ static const struct task_case {
 	double loss, baseline;       /* of the model on the test part at most, of the baseline at least: scores below */
 	enum encoder_type encoder;
 	enum decoder_type decoder;
-	bool batch_norm, instance_norm, crop, reverse, orthogonal;
-	double dropout, teacher;
+	bool batch_norm, instance_norm, crop, reverse, orthogonal, stateful;
+	double dropout, teacher, weight_dropout;
 } cases[] = {
 	{ "segments", PRESET_SEGMENT_GRU, sine, "y", 24, 6, 12, 12, 0.01, 0.3, 1.5, ENCODER_GRU, DECODER_SEGMENT,
 	  .dropout = 0.1 },
@@ -120,6 +120,10 @@ static const struct task_case {
 	{ "language", PRESET_CHAR_RNN, corpus, NULL, 24, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_LSTM, DECODER_TOKEN, .crop = true },
 	{ "language, gru", PRESET_CHAR_RNN, corpus, "text", 16, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_GRU, DECODER_TOKEN,
 	  .batch_norm = true, .orthogonal = true },
+	{ "language, stateful", PRESET_CHAR_RNN, corpus, NULL, 12, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_LSTM, DECODER_TOKEN,
+	  .crop = true, .stateful = true, .weight_dropout = 0.2 },
+	{ "language, stateful gru", PRESET_CHAR_RNN, corpus, NULL, 12, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_GRU, DECODER_TOKEN,
+	  .stateful = true, .dropout = 0.1 },
 	{ "labels", PRESET_CLASSIFIER, labelled, "label", 16, 1, 12, 20, 0.02, 0.05, 0.4, ENCODER_LSTM, DECODER_POOL,
 	  .dropout = 0.1 },
 	{ "cropped labels", PRESET_CLASSIFIER, labelled, "label", 9, 1, 12, 20, 0.02, 0.15, 0.4, ENCODER_GRU, DECODER_MEAN,
@@ -154,6 +158,8 @@ static void make_recipe(const struct task_case *c, struct recipe *r)
 	r->instance_norm = c->instance_norm;
 	r->random_crop = c->crop;
 	r->reverse = c->reverse;
+	r->stateful = c->stateful;
+	r->weight_dropout = c->weight_dropout;
 	r->init.orthogonal = c->orthogonal;
 	r->init.forget_bias = c->encoder == ENCODER_LSTM ? 1 : 0;
 	r->dropout = c->dropout;
