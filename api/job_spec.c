@@ -138,6 +138,7 @@ static const struct member training_members[] = {
 	{ "early_stopping", KIND_OBJECT, .count_at = RECIPE(early_stopping_patience), .members = early_stopping_members },
 	{ "init",           KIND_EITHER, .at = RECIPE(init.orthogonal), .choice = NAMES("xavier", "orthogonal") },
 	{ "forget_bias",    KIND_NUMBER, .at = RECIPE(init.forget_bias) },
+	{ "token_dropout",  KIND_NUMBER, .at = RECIPE(token_dropout) },
 	{ "weight_dropout", KIND_NUMBER, .at = RECIPE(weight_dropout) },
 	{ "random_crop",    KIND_FLAG,   .at = RECIPE(random_crop) },
 	{ "stateful",       KIND_FLAG,   .at = RECIPE(stateful) },

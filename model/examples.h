@@ -47,6 +47,7 @@ struct examples {
 	bool stateful;               /* a minibatch goes on where the one before ended, row by row */
 	size_t scratch;              /* doubles that load wants */
 	size_t rows, filled;         /* usable rows, cells filled or left out */
+	double token_dropout;        /* in training so many tokens are read as unknown ones */
 	uint64_t seed;
 	int batch_size;
 };

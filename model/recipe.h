@@ -82,6 +82,7 @@ struct recipe {
 	bool random_crop;
 	bool stateful;                 /* of recurrent models that write texts */
 	double weight_dropout;         /* of recurrent cells */
+	double token_dropout;          /* of models of texts */
 	enum optimizer_type optimizer;
 	double learning_rate, momentum /* of sgd and rmsprop */, clip_norm /* 0: off */, weight_decay;
 	int batch_size, epochs;

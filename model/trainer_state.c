@@ -216,9 +216,9 @@ uint64_t trainer_fingerprint(const struct trainer *t)
 		r->scheduler, r->scheduler_patience, r->scheduler_step_size, r->warmup_epochs, r->early_stopping_patience,
 	};
 	const double number[] = {
-		r->dropout, r->weight_dropout, r->teacher_forcing, r->train, r->validation, r->test, r->huber_delta,
-		r->init.forget_bias, r->learning_rate, r->momentum, r->clip_norm, r->weight_decay, r->scheduler_factor, r->scheduler_gamma,
-		r->scheduler_min_rate,
+		r->dropout, r->weight_dropout, r->token_dropout, r->teacher_forcing, r->train, r->validation, r->test,
+		r->huber_delta, r->init.forget_bias, r->learning_rate, r->momentum, r->clip_norm, r->weight_decay,
+		r->scheduler_factor, r->scheduler_gamma, r->scheduler_min_rate,
 	};
 	uint64_t h = fnv1a(FNV_START, whole, sizeof whole);
 	h = fnv1a(h, number, sizeof number);

@@ -101,7 +101,7 @@ static const struct task_case {
 	enum encoder_type encoder;
 	enum decoder_type decoder;
 	bool batch_norm, instance_norm, crop, reverse, orthogonal, stateful;
-	double dropout, teacher, weight_dropout;
+	double dropout, teacher, weight_dropout, token_dropout;
 } cases[] = {
 	{ "segments", PRESET_SEGMENT_GRU, sine, "y", 24, 6, 12, 12, 0.01, 0.3, 1.5, ENCODER_GRU, DECODER_SEGMENT,
 	  .dropout = 0.1 },
@@ -121,7 +121,7 @@ static const struct task_case {
 	{ "language, gru", PRESET_CHAR_RNN, corpus, "text", 16, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_GRU, DECODER_TOKEN,
 	  .batch_norm = true, .orthogonal = true },
 	{ "language, stateful", PRESET_CHAR_RNN, corpus, NULL, 12, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_LSTM, DECODER_TOKEN,
-	  .crop = true, .stateful = true, .weight_dropout = 0.2 },
+	  .crop = true, .stateful = true, .weight_dropout = 0.2, .token_dropout = 0.05 },
 	{ "language, stateful gru", PRESET_CHAR_RNN, corpus, NULL, 12, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_GRU, DECODER_TOKEN,
 	  .stateful = true, .dropout = 0.1 },
 	{ "labels", PRESET_CLASSIFIER, labelled, "label", 16, 1, 12, 20, 0.02, 0.05, 0.4, ENCODER_LSTM, DECODER_POOL,
@@ -160,6 +160,7 @@ static void make_recipe(const struct task_case *c, struct recipe *r)
 	r->reverse = c->reverse;
 	r->stateful = c->stateful;
 	r->weight_dropout = c->weight_dropout;
+	r->token_dropout = c->token_dropout;
 	r->init.orthogonal = c->orthogonal;
 	r->init.forget_bias = c->encoder == ENCODER_LSTM ? 1 : 0;
 	r->dropout = c->dropout;
