@@ -21,16 +21,19 @@ struct trainer_ws {
 	float *net;                   /* of network_forward and network_backward */
 };
 
-static bool moving_init(struct moving *s, size_t weights)
+static bool moving_init(struct moving *s, size_t weights, bool averages)
 {
 	s->weights = floats_new(weights, 1);
 	s->m = floats_new(weights, 1);
 	s->v = floats_new(weights, 1);
-	return s->weights && s->m && s->v;
+	s->average = averages ? floats_new(weights, 1) : s->weights;
+	return s->weights && s->m && s->v && s->average;
 }
 
 static void moving_fini(struct moving *s)
 {
+	if (moving_averages(s))
+		free(s->average);
 	free(s->weights);
 	free(s->m);
 	free(s->v);
@@ -64,6 +67,8 @@ static void start_course(struct trainer *t)
 	plateau_init(&t->course.plateau, r->scheduler_factor, r->scheduler_patience, r->scheduler_min_rate);
 	early_stop_init(&t->course.early_stop, r->early_stopping_patience);
 	network_init(&t->net, &r->init, r->seed, t->now.weights);
+	if (moving_averages(&t->now))
+		memcpy(t->now.average, t->now.weights, t->plan.weights * sizeof *t->now.average);
 	trainer_mark_good(t);
 }
 
@@ -71,7 +76,7 @@ static bool allocate(struct trainer *t)
 {
 	size_t train = t->plan.train_examples, validation = t->plan.validation_examples;
 	size_t weights = t->plan.weights, shards = (size_t)ceil_div((size_t)t->recipe.batch_size, TRAINER_SHARD_ROWS);
-	bool thins = t->recipe.weight_dropout > 0;
+	bool thins = t->recipe.weight_dropout > 0, averages = t->recipe.average_decay > 0;
 	t->best = floats_new(weights, 1);
 	t->carried = t->examples->stateful ? floats_new(shards * TRAINER_SHARD_ROWS, (size_t)net_state_size(&t->net)) : NULL;
 	t->thinned = thins ? floats_new(weights, 1) : NULL;
@@ -79,7 +84,7 @@ static bool allocate(struct trainer *t)
 	t->shard_loss = calloc(shards, sizeof *t->shard_loss);
 	t->place = calloc(examples_places(t->examples) + 1, sizeof *t->place);
 	t->order = calloc(train > validation ? train : validation, sizeof *t->order);
-	return moving_init(&t->now, weights) && moving_init(&t->good, weights) && t->best && (t->thinned || !thins)
+	return moving_init(&t->now, weights, averages) && moving_init(&t->good, weights, averages) && t->best && (t->thinned || !thins)
 		&& (t->carried || !t->examples->stateful) && t->gradient && t->shard_loss && t->place && t->order;
 }
 
@@ -295,7 +300,7 @@ void trainer_shard(struct trainer *t, int shard, struct trainer_ws *w)
 	size_t begin = (size_t)shard * TRAINER_SHARD_ROWS, left = pass->rows - begin;
 	int B = left < TRAINER_SHARD_ROWS ? (int)left : TRAINER_SHARD_ROWS;
 	double ratio = teacher_ratio(t, train), weight = 1 / (double)pass->targets;
-	const float *weights = train && t->thinned ? t->thinned : t->now.weights;
+	const float *weights = !train ? t->now.average : t->thinned ? t->thinned : t->now.weights;
 	const struct dropout_key key = step_key(t, begin);
 	struct example which[TRAINER_SHARD_ROWS];
 	const struct batch *b = &w->batch;
@@ -435,6 +440,8 @@ static void take_step(struct trainer *t, double norm)
 			t->gradient + at);
 	}
 	statistics_step(measured->count, t->pass.shards, t->now.weights + measured->offset, t->gradient + measured->offset);
+	if (moving_averages(&t->now))
+		average_step(t->recipe.average_decay, c->optimizer_steps, t->plan.weights, t->now.average, t->now.weights);
 	guard_accept(&c->guard, norm);
 	t->pass.norm += norm;
 	t->pass.norm_steps++;
@@ -477,7 +484,7 @@ static void judge(struct trainer *t, double validation, struct epoch_report *rep
 	c->guard.rollbacks = 0;
 	trainer_mark_good(t);
 	if (report->best)
-		memcpy(t->best, t->now.weights, t->plan.weights * sizeof *t->best);
+		memcpy(t->best, t->now.average, t->plan.weights * sizeof *t->best);
 }
 
 enum err trainer_end_epoch(struct trainer *t, struct epoch_report *out, struct error *e)

@@ -37,7 +37,10 @@ struct course {
 	struct guard guard;
 };
 
-struct moving { float *weights, *m, *v; };
+struct moving {
+	float *weights, *m, *v;
+	float *average;                  /* of the weights over the steps; where none is kept, the weights */
+};
 
 enum phase { PHASE_TRAIN, PHASE_VALIDATION, PHASE_OVER };
 
@@ -76,6 +79,7 @@ struct trainer {
 	double *shard_loss;              /* [shards] */
 };
 
+static inline bool moving_averages(const struct moving *s) { return s->average != s->weights; }
 /** Copy weights and moments, `weights` numbers of each. */
 void moving_copy(struct moving *to, const struct moving *from, size_t weights);
 /** The weights as they are become those that the guard rolls back to. */

@@ -67,7 +67,8 @@ static enum err build_text(const struct model_version *v, struct document *d, co
 {
 	struct vocabulary *source = d->source, *target = d->target;
 	d->source = d->target = NULL;   /* text_model_new takes them */
-	return text_model_new(&d->net, v->weights, o, source, target, d->max_steps, &out->text, e);
+	enum err rc = text_model_new(&d->net, v->weights, o, source, target, d->max_steps, &out->text, e);
+	return rc || !d->cache.size ? rc : text_model_set_cache(out->text, &d->cache, e);
 }
 
 enum err model_build(const struct model_version *v, const struct infer_options *o, struct trained *out, char preset[32],

@@ -24,6 +24,7 @@ struct infer_sequence {
 	                      * token decoder: only the final states are wanted */
 	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention; the pool's are
 	                      * every step's */
+	float *hidden;       /* [T][net_width()] written, or NULL: with the token decoder, what its output reads */
 	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each
 	 * layer's c. Not used with the segment decoder, whose channels have a state each. */
 	const float *start;  /* NULL: zeros */
