@@ -78,7 +78,8 @@ static bool allocate(struct trainer *t)
 	size_t weights = t->plan.weights, shards = (size_t)ceil_div((size_t)t->recipe.batch_size, TRAINER_SHARD_ROWS);
 	bool thins = t->recipe.weight_dropout > 0, averages = t->recipe.average_decay > 0;
 	t->best = floats_new(weights, 1);
-	t->carried = t->examples->stateful ? floats_new(shards * TRAINER_SHARD_ROWS, (size_t)net_state_size(&t->net)) : NULL;
+	if (t->examples->stateful)
+		t->carried = floats_new(shards * TRAINER_SHARD_ROWS, (size_t)net_state_size(&t->net));
 	t->thinned = thins ? floats_new(weights, 1) : NULL;
 	t->gradient = floats_new(shards, weights);
 	t->shard_loss = calloc(shards, sizeof *t->shard_loss);
