@@ -1,16 +1,22 @@
 /* batcher.h - sequences of many requests share the compute threads.
  *
- *   batcher_submit ─► the model's queue ─► ready list (a turn a model) ─► compute thread: up to BATCH_ROWS of one model
- *                          ▲                                              forecaster_run, text_model_run
- *                          └── a text that is not at its end ◄────────────┴──► done() of each whole request
+ *   batcher_submit ─► the model's line of a class ─► ready list: a turn a line ─► compute thread
  *
- * Work-conserving: a free thread takes all that waits at once, so a batch forms only because the threads were busy;
- * there is no delay to tune. Lengths may differ; nothing is padded. An answer has the same bits in any company. A text
- * is written a few tokens a turn, so that a long one holds up nobody.
+ *   a turn of a model that flies      ┌─► join ─► tick ─┬─► landed: done() of each whole request
+ *   (infer.h)                         └─────────────────┘   until the turn is spent and the air is empty
  *
- * Admission by predicted cost: a request is taken if the backlog and its own cost fit into 0.8 of its deadline, else it is
- * refused at once. What expired, or whose client left, is dropped before its turn costs anything. Cost is counted in units
- * that a model's time is proportional to: a series for a forecaster, a token read or written for a model of texts. */
+ *   a turn of any other               up to BATCH_ROWS run to their end; a text some tokens, then to the end of its line
+ *
+ * Work-conserving: at the border of a tick all that waits joins, as far as there is room, so company forms only because
+ * the threads were busy; there is no delay to tune. Who is short leaves early, nothing is padded, and an answer has the same
+ * bits in any company. What expired, or whose client left, is dropped at the border of a tick, waiting or in the air.
+ *
+ * Fairness: deficit round robin. A line gets TURN_NS of predicted cost a turn while others wait, what it took beyond that
+ * counts against its next one. Interactive lines go first; bulk gets what they leave and one turn of BULK_EVERY.
+ *
+ * Admission by predicted cost: a request is taken if the backlog before it and its own cost fit into 0.8 of its deadline,
+ * else it is refused at once. Cost is counted in units that a model's time is proportional to: a step read or written for
+ * a forecaster, a token read or written for a model of texts. */
 #ifndef GATECAST_SERVER_BATCHER_H
 #define GATECAST_SERVER_BATCHER_H
 
@@ -35,6 +41,7 @@ struct batch {
 	struct model *model;                /* the caller's reference */
 	struct batch_item *item;
 	int n;
+	enum batch_class class;
 	long later;                         /* further items like these that the caller will submit: counted at admission */
 	int64_t deadline_ns;                /* CLOCK_MONOTONIC */
 	bool (*abandoned)(const struct batch *b);

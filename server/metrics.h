@@ -51,7 +51,7 @@ struct metrics {
 	counter in_flight, connections;       /* gauges */
 	counter auth_failures[3];             /* missing, unknown, scope */
 	counter reaped_connections, rejected_connections;
-	counter queue_depth;                  /* gauge, sequences */
+	counter queue_depth[2];               /* gauges, sequences: interactive, bulk */
 	counter model_loads[2];               /* ok, error */
 	struct histogram model_load;
 	counter jobs_ended[3];                /* succeeded, failed, cancelled */

@@ -14,6 +14,9 @@
 
 struct batch_item;
 
+/* Who waits for an answer, and who for the day's work: see batcher.h. */
+enum batch_class { CLASS_INTERACTIVE, CLASS_BULK, BATCH_CLASSES };
+
 /* What a version can be asked for. */
 enum model_use { USE_FORECAST, USE_RECONSTRUCT, USE_GENERATE, USE_CLASSIFY, USE_TRANSLATE };
 
@@ -30,11 +33,12 @@ struct model {
 	uint64_t used;                          /* the registry's count of uses at the last one, under its lock */
 	_Atomic uint64_t cost_ns;               /* moving average of compute time a unit (batcher.h); 0: not known yet */
 	struct model_metrics metrics;
-	struct model_queue {                    /* the batcher's, under its lock */
+	struct model_line {                     /* waiting sequences of a class; the batcher's, under its lock */
+		struct model *model;
 		struct batch_item *head, **tail;
-		struct model *next_ready;
-		bool ready;
-	} queue;
+		struct model_line *next_ready;
+		int64_t credit_ns;
+	} line[BATCH_CLASSES];
 	struct model *next;                     /* of the same name; the registry's */
 };
 

@@ -211,10 +211,15 @@ int infer_flights_count(const struct infer_flights *f)
 	return f->n;
 }
 
-int infer_flight_begin(struct infer_flights *f, const struct infer_sequence *seq)
+int infer_flights_next(const struct infer_flights *f)
 {
 	assert(f->n < INFER_FLIGHTS);
-	const int slot = f->vacant[INFER_FLIGHTS - f->n - 1];
+	return f->vacant[INFER_FLIGHTS - f->n - 1];
+}
+
+int infer_flight_begin(struct infer_flights *f, const struct infer_sequence *seq)
+{
+	const int slot = infer_flights_next(f);
 	struct group g = { .rows = 1 };
 
 	f->order[f->n++] = slot;

@@ -64,6 +64,8 @@ void infer_flights_free(struct infer_flights *f);
 enum err infer_flights_reserve(struct infer_flights *f, const struct infer_model *m, int max_T, struct error *e);
 /** In the air: 0 … INFER_FLIGHTS. */
 int infer_flights_count(const struct infer_flights *f);
+/** Where there is room: the number that the next flight will have. */
+int infer_flights_next(const struct infer_flights *f);
 /** Put a sequence in the air where there is room; returns its number, 0 … INFER_FLIGHTS - 1, its own until it landed.
  *  seq is copied, what it points to is borrowed. */
 int infer_flight_begin(struct infer_flights *f, const struct infer_sequence *seq);

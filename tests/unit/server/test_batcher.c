@@ -118,10 +118,10 @@ static struct ask *plug(struct bench *b, sem_t *go)
 }
 
 /* What the model says to one context alone, on this thread. */
-static void alone(const struct model *m, int first, double mean[FIXTURE_HORIZON])
+static void alone(const struct model *m, int first, int window, double mean[FIXTURE_HORIZON])
 {
 	double context[FIXTURE_WINDOW];
-	struct forecast job = { .context = context, .mean = mean };
+	struct forecast job = { .context = context, .window = window, .mean = mean };
 	struct forecast *jobs[] = { &job };
 	struct forecast_ws *ws;
 	fixture_context(first, context);
@@ -137,7 +137,7 @@ static bool right(const struct ask *a, const struct model *m, int first)
 {
 	double want[FIXTURE_HORIZON];
 	for (int i = 0; i < a->batch.n; i++) {
-		alone(m, first + i, want);
+		alone(m, first + i, a->item[i].forecast.window, want);
 		if (!a->item[i].forecast.finite || memcmp(a->mean[i], want, sizeof want))
 			return false;
 	}
@@ -162,6 +162,30 @@ START_TEST(same_bits_in_any_batch)
 }
 END_TEST
 
+/* Some fly with sequences of any length, some alone, and both threads have some of each request. */
+START_TEST(same_bits_in_mixed_lengths)
+{
+	enum { REQUESTS = 40 };
+	struct bench b;
+	struct ask *a[REQUESTS];
+	open_bench(&b, 1 + _i, 100000);
+	for (int k = 0; k < REQUESTS; k++) {
+		a[k] = ask_new(b.m[k % MODELS], 1 + k * 31 % ITEMS_MAX, k);
+		for (int i = 0; i < a[k]->batch.n; i++)
+			a[k]->item[i].forecast.window = 1 + (k + i) % FIXTURE_WINDOW;
+		a[k]->batch.class = k % 3 ? CLASS_INTERACTIVE : CLASS_BULK;
+		ck_ok(submit(&b, a[k]));
+	}
+	for (int k = 0; k < REQUESTS; k++) {
+		wait_for(a[k]);
+		ck_ok(a[k]->rc);
+		ck_assert(right(a[k], b.m[k % MODELS], k));
+		free(a[k]);
+	}
+	close_bench(&b);
+}
+END_TEST
+
 /* Strangers share a batch: requests of one sequence each that wait together. */
 START_TEST(same_bits_among_strangers)
 {
@@ -175,7 +199,7 @@ START_TEST(same_bits_among_strangers)
 		a[i] = ask_new(b.m[0], 1, i);
 		ck_ok(submit(&b, a[i]));
 	}
-	uint64_t full = b.m[0]->metrics.batch_size.bucket[8];   /* le 64 */
+	uint64_t full = b.m[0]->metrics.batch_size.bucket[4];   /* le 16, above 8 */
 	sem_post(&go);
 	for (int i = 0; i < REQUESTS; i++) {
 		wait_for(a[i]);
@@ -183,7 +207,7 @@ START_TEST(same_bits_among_strangers)
 		ck_assert(right(a[i], b.m[0], i));
 		free(a[i]);
 	}
-	ck_assert_uint_eq(b.m[0]->metrics.batch_size.bucket[8], full + 1);   /* they were one batch */
+	ck_assert_uint_ge(b.m[0]->metrics.batch_size.bucket[4], full + REQUESTS / INFER_FLIGHTS);   /* they flew together */
 	free(p);
 	close_bench(&b);
 }
@@ -216,6 +240,83 @@ START_TEST(turns)
 		free(many[i]);
 	}
 	free(other);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* Both models have many waiting: a turn is the same predicted cost, not the same number. */
+START_TEST(turns_by_cost)
+{
+	enum { MANY = 60 };
+	struct bench b;
+	struct ask *dear[MANY], *cheap[MANY];
+	_Atomic int order = 0;
+	sem_t go;
+	open_bench(&b, 1, 10000);
+	struct ask *p = plug(&b, &go);
+	b.m[0]->cost_ns = 3000000 / (FIXTURE_WINDOW + FIXTURE_HORIZON);   /* 3 ms: two of them are a turn, and in debt */
+	b.m[1]->cost_ns = 1000000 / (FIXTURE_WINDOW + FIXTURE_HORIZON);
+	for (int i = 0; i < MANY; i++) {
+		dear[i] = ask_new(b.m[0], 1, i);
+		cheap[i] = ask_new(b.m[1], 1, i);
+		dear[i]->order = cheap[i]->order = &order;
+		ck_ok(submit(&b, dear[i]));
+		ck_ok(submit(&b, cheap[i]));
+	}
+	sem_post(&go);
+	for (int i = 0; i < MANY; i++) {
+		wait_for(dear[i]);
+		wait_for(cheap[i]);
+	}
+	ck_assert_int_eq(cheap[0]->place, 2);   /* after two dear ones, what is predicted being what counts */
+	ck_assert_int_eq(dear[2]->place, 2 + 6);
+	for (int i = 0; i < MANY; i++) {
+		ck_assert(right(dear[i], b.m[0], i) && right(cheap[i], b.m[1], i));
+		free(dear[i]);
+		free(cheap[i]);
+	}
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* Bulk was there first; interactive work goes before it, but for a turn of BULK_EVERY. */
+START_TEST(classes)
+{
+	enum { BULK = 40, MANY = 10 * BATCH_ROWS };
+	struct bench b;
+	struct ask *bulk[BULK], *many[MANY];
+	_Atomic int order = 0;
+	sem_t go;
+	open_bench(&b, 1, 10000);
+	struct ask *p = plug(&b, &go);
+	for (int i = 0; i < BULK; i++) {
+		bulk[i] = ask_new(b.m[1], 1, i);
+		bulk[i]->batch.class = CLASS_BULK;
+		bulk[i]->order = &order;
+		ck_ok(submit(&b, bulk[i]));
+	}
+	for (int i = 0; i < MANY; i++) {   /* two lines, so that turns change */
+		many[i] = ask_new(b.m[i % MODELS], 1, i);
+		many[i]->order = &order;
+		ck_ok(submit(&b, many[i]));
+	}
+	sem_post(&go);
+	for (int i = 0; i < MANY; i++)
+		wait_for(many[i]);
+	for (int i = 0; i < BULK; i++)
+		wait_for(bulk[i]);
+	int early = 0;
+	for (int i = 0; i < BULK; i++)
+		early += bulk[i]->place < MANY;
+	ck_assert_int_ge(bulk[0]->place, 7 * BATCH_ROWS / 2);   /* seven turns before it; of few, where they are dear */
+	ck_assert_int_ge(early, 8);                             /* and yet it had one before the end */
+	ck_assert_int_lt(early, BULK);
+	for (int i = 0; i < MANY; i++)
+		free(many[i]);
+	for (int i = 0; i < BULK; i++)
+		free(bulk[i]);
 	free(p);
 	close_bench(&b);
 }
@@ -288,7 +389,7 @@ START_TEST(admission_by_cost)
 	static const struct { int n; long seconds; enum err want; } cases[3] = {
 		{ 2, 2, ERR_BUSY }, { 2, 300, ERR_OK }, { 1, 3, ERR_BUSY },   /* the last one has two seconds before it */
 	};
-	b.m[1]->cost_ns = 1000000000;
+	b.m[1]->cost_ns = 1000000000 / (FIXTURE_WINDOW + FIXTURE_HORIZON) + 1;
 	for (int i = 0; i < 3; i++) {
 		a[i] = ask_new(b.m[1], cases[i].n, 0);
 		a[i]->batch.deadline_ns = monotonic_ns() + cases[i].seconds * 1000000000LL;
@@ -429,8 +530,11 @@ int main(void)
 	TCase *c = tcase_create("batcher");
 	tcase_set_timeout(c, 300);
 	tcase_add_loop_test(c, same_bits_in_any_batch, 0, 8);
+	tcase_add_loop_test(c, same_bits_in_mixed_lengths, 0, 2);
 	tcase_add_test(c, same_bits_among_strangers);
 	tcase_add_test(c, turns);
+	tcase_add_test(c, turns_by_cost);
+	tcase_add_test(c, classes);
 	tcase_add_test(c, expired_and_abandoned);
 	tcase_add_test(c, capacity);
 	tcase_add_test(c, admission_by_cost);
