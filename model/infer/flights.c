@@ -2,7 +2,7 @@
  *
  * A flight has a slot: x, states, c and keys of its own, as a row of a group has, kept from tick to tick. Its way is a
  * number of legs: each pass of the encoder, then the decoder. A tick takes up to KERNEL_ROWS flights of one leg, at
- * whatever steps they stand, and carries them TICK_STEPS on:
+ * whatever steps they stand, and carries them a few steps on:
  *
  *     slots                            tile                                 slots
  *     flight a   step 37 ── gather ─►  | h | row 0  ■ ■ ■ ■ ■ ■  | ── scatter ─►  states of steps 37 …
@@ -23,7 +23,8 @@
 
 #define ALIGNMENT  64
 #define LINE       16   /* floats of a cache line */
-#define TICK_STEPS 16
+#define TICK_LEAST 4    /* steps of a tick: until the first of its rows is over, as far as these allow */
+#define TICK_MOST  16
 
 struct flight {
 	struct infer_sequence seq;
@@ -48,7 +49,7 @@ struct infer_flights {
 
 /* Flights of one leg, by what they have left, falling. */
 struct tile {
-	int rows, leg;
+	int rows, leg, steps;
 	int slot[KERNEL_ROWS];
 };
 
@@ -274,6 +275,14 @@ static void tile_add(const struct infer_flights *f, struct tile *t, int slot)
 	t->slot[at] = slot;
 }
 
+/* A row that is over leaves its place empty for the rest of the tick. */
+static int tick_steps(int shortest)
+{
+	if (shortest < TICK_LEAST)
+		return TICK_LEAST;
+	return shortest < TICK_MOST ? shortest : TICK_MOST;
+}
+
 static struct tile choose_tile(const struct infer_flights *f)
 {
 	struct tile t = { .leg = fullest_leg(f) };
@@ -281,6 +290,7 @@ static struct tile choose_tile(const struct infer_flights *f)
 	for (int i = 0; i < f->n && t.rows < KERNEL_ROWS; i++)
 		if (f->flight[f->order[i]].leg == t.leg)
 			tile_add(f, &t, f->order[i]);
+	t.steps = tick_steps(steps_left(f, t.slot[t.rows - 1]));
 	return t;
 }
 
@@ -370,7 +380,7 @@ static void fly_pass(struct infer_flights *f, const struct tile *t)
 
 	gather_states(f, t, &p, lanes);
 	gather(t, p.c, width, f->c, width, lanes);
-	for (int i = 0; i < TICK_STEPS && (s.rows = tile_active(f, t)); i++) {
+	for (int i = 0; i < t->steps && (s.rows = tile_active(f, t)); i++) {
 		gather_inputs(f, t, &p, s.rows, (size_t)cell->in);
 		s.h = f->slots.h[i % 2];
 		s.out = f->slots.h[(i + 1) % 2];
@@ -416,7 +426,7 @@ static void fly_decoder(struct infer_flights *f, const struct tile *t)
 	gather(t, f->y, outputs, g.y, outputs, outputs);
 	gather(t, f->slots.c, width, g.c, width, width);
 	int i = 0;
-	for (; i < TICK_STEPS && (g.rows = tile_active(f, t)); i++) {
+	for (; i < t->steps && (g.rows = tile_active(f, t)); i++) {
 		attention_step(&g, m, i);
 		answer_step(f, t, &g);
 	}

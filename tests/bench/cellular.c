@@ -1,8 +1,8 @@
 /* cellular.c - the batcher against padded batching, on the same kernels and the same questions.
  *
- *     cellular [requests] [hidden] [threads] [rounds]
+ *     cellular [requests] [hidden] [threads] [rounds] [spread]
  *
- * Lengths are log-normal, 5 … WINDOW steps, the median 60. CLIENTS requests are always under way: who is answered asks
+ * Lengths are log-normal, 5 … WINDOW steps, the median 60, the logarithm's deviation `spread` hundredths (90; 0: all equal). CLIENTS requests are always under way: who is answered asks
  * again at once, so all are saturated.
  *
  *     cellular   server/batcher.h: ticks, nobody is padded, who is done leaves
@@ -24,7 +24,6 @@
 
 enum { WINDOW = 500, HORIZON = 24, CLIENTS = 64, FIT_ROWS = 700, ROUNDS_MAX = 15, THREADS_MAX = 16 };
 #define MEDIAN_STEPS 60.0
-#define SPREAD       0.9
 #define DELAY_MS     5
 
 struct bench;
@@ -115,14 +114,14 @@ static void model_init(struct bench *b, int hidden)
 		b->model.line[c] = (struct model_line){ .model = &b->model, .tail = &b->model.line[c].head };
 }
 
-static void draw_steps(struct bench *b)
+static void draw_steps(struct bench *b, double spread)
 {
 	struct rng rng;
 	rng_init(&rng, 2, RNG_TEST, 0);
 	b->steps = must_alloc((size_t)b->requests, sizeof *b->steps);
 	b->latency_ms = must_alloc((size_t)b->requests, sizeof *b->latency_ms);
 	for (int i = 0; i < b->requests; i++)
-		b->steps[i] = (int)fmin(WINDOW, fmax(5, MEDIAN_STEPS * exp(SPREAD * rng_normal(&rng))));
+		b->steps[i] = (int)fmin(WINDOW, fmax(5, MEDIAN_STEPS * exp(spread * rng_normal(&rng))));
 }
 
 /* ---- clients ------------------------------------------------------------- */
@@ -330,7 +329,7 @@ int main(int argc, char **argv)
 	pthread_cond_init(&b.wake, NULL);
 	sem_init(&b.over, 0, 0);
 	model_init(&b, argument(argc, argv, 2, 1, 1024, 256));
-	draw_steps(&b);
+	draw_steps(&b, argument(argc, argv, 5, 0, 300, 90) / 100.0);
 	for (int i = 0; i < CLIENTS; i++) {
 		client[i].bench = &b;
 		client[i].item.forecast = (struct forecast){ .context = b.context, .mean = client[i].mean };
