@@ -352,6 +352,41 @@ START_TEST(expired_and_abandoned)
 }
 END_TEST
 
+/* Both take off together; the first fills the tiles and lands, and then the other's client is gone, or out of time. */
+START_TEST(dropped_in_the_air)
+{
+	enum { HALF = INFER_FLIGHTS / 2 };
+	struct bench b;
+	sem_t go, go_first;
+	open_bench(&b, 1, 10000);
+	struct ask *p = plug(&b, &go);
+	struct ask *first = ask_new(b.m[0], HALF, 0), *second = ask_new(b.m[0], HALF, 0), *third = ask_new(b.m[0], 3, 5);
+	sem_init(&go_first, 0, 0);
+	first->go = &go_first;
+	ck_ok(submit(&b, first));
+	ck_ok(submit(&b, second));
+	ck_ok(submit(&b, third));
+	sem_post(&go);
+	wait_for(first);
+	ck_assert_int_ne(second->batch.started_ns, 0);
+	if (_i)
+		second->left = true;
+	else
+		second->batch.deadline_ns = monotonic_ns() - 1;
+	sem_post(&go_first);
+	wait_for(second);
+	wait_for(third);
+	ck_err(_i ? ERR_CANCELLED : ERR_TIMEOUT, second->rc);
+	ck_assert(right(first, b.m[0], 0) && right(third, b.m[0], 5));
+	ck_assert_uint_eq(b.m[0]->metrics.sequences, 1 + HALF + 3);
+	free(first);
+	free(second);
+	free(third);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
 START_TEST(capacity)
 {
 	struct bench b;
@@ -536,6 +571,7 @@ int main(void)
 	tcase_add_test(c, turns_by_cost);
 	tcase_add_test(c, classes);
 	tcase_add_test(c, expired_and_abandoned);
+	tcase_add_loop_test(c, dropped_in_the_air, 0, 2);
 	tcase_add_test(c, capacity);
 	tcase_add_test(c, admission_by_cost);
 	tcase_add_test(c, gauges);
