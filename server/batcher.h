@@ -22,6 +22,7 @@
 
 #define BATCH_ROWS 64
 #define BATCH_TURN_NS 2000000
+#define BATCH_LIGHT_NS (BATCH_TURN_NS / 8)   /* a tile of them is less than a turn */
 
 struct batch_item {
 	struct batch_item *next;

@@ -15,6 +15,7 @@
 #include "server/app.h"
 #include "server/batcher.h"
 #include "server/connection.h"
+#include "server/inference.h"
 #include "server/inflate.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -27,7 +28,7 @@
 
 #define IDLE_S         60                /* a kept connection may wait so long for its next request */
 #define DISCARD_MAX    (8u << 20)        /* a refused body up to this is read, so that its sender sees the answer */
-#define CONNECTION_MEMORY (16u << 10)
+#define CONNECTION_MEMORY (32u << 10)
 #define SPARE_CONNECTIONS 64             /* to answer 503 on, above the limit */
 #define SPARE_EXCHANGES   64             /* kept by a listener for its next requests, with their memory: */
 #define KEPT_BYTES        (32u << 10)    /* of each of their buffers, at most */
@@ -389,7 +390,11 @@ static enum err accept_headers(struct exchange *x, const char *method, const str
 	rc = authorize(x, e);
 	if (rc)
 		return rc;
-	return accept_body(x, g, e);
+	rc = accept_body(x, g, e);
+	if (rc || r->route->lane != LANE_PREDICT)
+		return rc;
+	r->started_ns -= connection_waited_ns(x->connection);   /* its deadline ran while this thread was elsewhere */
+	return inference_expects(r, e);
 }
 
 /* An empty exchange: a spare one, or new memory. On the listener's thread, as are all that follow. */

@@ -59,13 +59,27 @@ static uint64_t series_units(const struct forecaster *f, int window)
 	return (uint64_t)window + (uint64_t)forecaster_steps(f);
 }
 
-uint64_t item_units_left(const struct batch_item *item)
+static uint64_t item_units(const struct batch_item *item)
 {
 	const struct trained *t = &item->batch->model->trained;
 	if (t->forecaster)
 		return series_units(t->forecaster, forecast_window(t->forecaster, &item->forecast));
-	uint64_t most = text_most(t->text, &item->text), done = text_done(t->text, &item->text);
+	return text_most(t->text, &item->text);
+}
+
+uint64_t item_units_left(const struct batch_item *item)
+{
+	const uint64_t most = item_units(item), done = item_units_done(item);
 	return most > done ? most - done : 1;
+}
+
+uint64_t batch_cost_ns(const struct batch *batch)
+{
+	const uint64_t n = (uint64_t)batch->n, later = (uint64_t)batch->later;
+	uint64_t units = 0;
+	for (int i = 0; i < batch->n; i++)
+		units += item_units(&batch->item[i]);
+	return cost_of(&batch->model->cost, n + later, units + units / n * later);
 }
 
 /* A whole window. */
@@ -75,28 +89,19 @@ static uint64_t usual_cost(const struct model *m)
 	return f ? cost_of(&m->cost, 1, series_units(f, f->pipeline.window)) : 0;
 }
 
-static bool takes_less_than_a_turn(uint64_t ns)
+static bool is_light(uint64_t ns)
 {
-	return ns && ns <= BATCH_TURN_NS;
+	return ns && ns <= BATCH_LIGHT_NS;
 }
 
 bool batcher_is_light(const struct model *m)
 {
-	return takes_less_than_a_turn(usual_cost(m));
+	return is_light(usual_cost(m));
 }
 
 static bool item_is_light(const struct batch_item *item)
 {
-	return item->batch->model->trained.forecaster && takes_less_than_a_turn(item->predicted_ns);
-}
-
-static uint64_t predicted_cost(const struct batch *batch)
-{
-	const uint64_t n = (uint64_t)batch->n, later = (uint64_t)batch->later;
-	uint64_t units = 0;
-	for (int i = 0; i < batch->n; i++)
-		units += item_units_left(&batch->item[i]);
-	return cost_of(&batch->model->cost, n + later, units + units / n * later);
+	return item->batch->model->trained.forecaster && is_light(item->predicted_ns);
 }
 
 /* ---- lines (under the lock, as is all that follows) ---------------------- */
@@ -215,7 +220,7 @@ static enum err check_batch(struct queue *q, const struct batch *batch, int *ret
 		metrics.refused[REFUSED_BY_CAPACITY]++;
 		return rc;
 	}
-	rc = check_wait(predicted_wait(q, &batch->model->line[batch->class], predicted_cost(batch)), batch->deadline_ns,
+	rc = check_wait(predicted_wait(q, &batch->model->line[batch->class], batch_cost_ns(batch)), batch->deadline_ns,
 	                retry_after_s, e);
 	if (rc)
 		metrics.refused[REFUSED_BY_BODY]++;
@@ -377,18 +382,18 @@ static bool gives_way(const struct queue *q, const struct turn *t)
 /* Together, what takes a turn; of the heavy as many as fill two tiles; of texts, which take a turn's tokens each, all. */
 static bool batch_has_room(const struct turn *t, const struct batch_item *item)
 {
-	if (t->joined_ns + item->predicted_ns <= BATCH_TURN_NS)
-		return true;
-	return t->kind == TURN_BATCH && (t->joined < INFER_FLIGHTS || item->batch->model->trained.text);
+	if (t->kind == TURN_OUTSIDE)
+		return t->joined_ns + item->predicted_ns <= BATCH_TURN_NS;
+	return t->joined_ns + item->predicted_ns <= TURN_NS || t->joined < INFER_FLIGHTS || item->batch->model->trained.text;
 }
 
-/* The light fly too, when the heavy do. */
+/* Short ones of a heavy model fly with its long ones. One whose cost was not known may prove to be light. */
 static bool is_of_kind(const struct turn *t, const struct batch_item *item)
 {
 	switch (t->kind) {
 	case TURN_OUTSIDE: return item_is_light(item);
 	case TURN_BATCH: return !begins_with_flight(t->line);
-	case TURN_FLIGHTS: return true;
+	case TURN_FLIGHTS: return !t->joined || !batcher_is_light(t->line->model);
 	}
 	return false;
 }

@@ -78,6 +78,8 @@ void queue_learn(struct queue *q, struct model *m, uint64_t sequences, uint64_t 
 uint64_t item_units_done(const struct batch_item *item);
 /** And at most before it. */
 uint64_t item_units_left(const struct batch_item *item);
+/** What a batch takes, with what its caller will submit later, if nobody else is there. */
+uint64_t batch_cost_ns(const struct batch *batch);
 
 /** When the one that waits longest was queued; 0: nobody waits. */
 int64_t queue_oldest(struct queue *q);

@@ -42,9 +42,10 @@ static void finish_batch(struct batch *batch)
 	const double deadline_ms = (double)(batch->deadline_ns - batch->queued_ns) / 1e6;
 	batch->finished_ns = monotonic_ns();
 	if (rc == ERR_TIMEOUT)
-		fail(&e, rc, "", "the deadline of %.0f ms passed before the answer was there", deadline_ms);
+		fail(&e, rc, "", "the deadline of %.0f ms passed; this alone takes about %.0f ms", deadline_ms,
+		     (double)batch_cost_ns(batch) / 1e6);
 	else if (rc == ERR_BUSY)
-		fail(&e, rc, "", "the deadline of %.0f ms passed before its turn came", deadline_ms);
+		fail(&e, rc, "", "the deadline of %.0f ms passed while others were computed", deadline_ms);
 	else if (rc == ERR_CANCELLED)
 		fail(&e, rc, "", "the client left");
 	else if (rc)
@@ -61,18 +62,17 @@ static void finish_item(struct batch_item *item, enum err why)
 		finish_batch(batch);
 }
 
-/* Why nobody needs the answer any more. What was not begun may be asked again: that is the service's to say, not time's. */
-static enum err why_drop(const struct batch_item *item, bool begun, int64_t now)
+/* Why nobody needs the answer any more. Of what would have been in time alone, the others are why: it may be asked again. */
+static enum err why_drop(const struct batch *batch, int64_t now)
 {
-	const struct batch *batch = item->batch;
 	if (now > batch->deadline_ns)
-		return begun ? ERR_TIMEOUT : ERR_BUSY;
+		return (double)batch_cost_ns(batch) > (double)(batch->deadline_ns - batch->queued_ns) ? ERR_TIMEOUT : ERR_BUSY;
 	return batch->abandoned(batch) ? ERR_CANCELLED : ERR_OK;
 }
 
-static bool drop(struct queue *q, struct batch_item *item, bool begun, int64_t now)
+static bool drop(struct queue *q, struct batch_item *item, int64_t now)
 {
-	const enum err why = why_drop(item, begun, now);
+	const enum err why = why_drop(item->batch, now);
 	if (!why)
 		return false;
 	metrics.dropped[item->batch->class][why == ERR_CANCELLED ? DROP_LEFT : DROP_EXPIRED]++;
@@ -88,7 +88,7 @@ static int join(struct queue *q, struct turn *t, struct batch_item **item, int r
 	const int64_t now = monotonic_ns();
 	int kept = 0;
 	for (int i = 0; i < n; i++)
-		if (!drop(q, item[i], item_units_done(item[i]), now))
+		if (!drop(q, item[i], now))
 			item[kept++] = item[i];
 	return kept;
 }
@@ -179,8 +179,8 @@ static void run_batch(struct queue *q, struct turn *t, struct batch_ws *ws)
 struct air {
 	struct batch_item *item[INFER_FLIGHTS];   /* by number; NULL: nobody */
 	int n;
-	int64_t busy_ns;                          /* since the cost was learnt last: time, and what landed */
-	uint64_t sequences, units;
+	int64_t since_ns;                         /* the cost was learnt last, */
+	uint64_t sequences, units;                /* what has landed since */
 };
 
 static void count_flights(struct air *a, int change)
@@ -191,18 +191,16 @@ static void count_flights(struct air *a, int change)
 
 static void take_off(struct turn *t, struct air *a, struct forecast_ws *ws, struct batch_item **item, int n)
 {
-	const int64_t start = monotonic_ns();
 	for (int i = 0; i < n; i++)
 		a->item[forecaster_begin(model_of(t)->trained.forecaster, ws, &item[i]->forecast)] = item[i];
 	count_flights(a, n);
-	a->busy_ns += monotonic_ns() - start;
 }
 
 static void drop_flights(struct queue *q, struct air *a, struct forecast_ws *ws)
 {
 	const int64_t now = monotonic_ns();
 	for (int i = 0; i < INFER_FLIGHTS; i++)
-		if (a->item[i] && drop(q, a->item[i], true, now)) {
+		if (a->item[i] && drop(q, a->item[i], now)) {
 			forecaster_drop(ws, i);
 			a->item[i] = NULL;
 			count_flights(a, -1);
@@ -223,13 +221,15 @@ static struct batch_item *land(struct model *m, struct air *a, struct forecast_w
 	return item;
 }
 
-/* Once the air is empty the units are those of the time exactly; in long turns, as good as that. */
+/* Once the air is empty the units are those of the time exactly; in long turns, as good as that. The time is the clock's,
+ * with all that happens between ticks: it is what others wait. */
 static void learn_flights(struct queue *q, struct model *m, struct air *a)
 {
 	if (!a->sequences || (a->n && a->sequences < INFER_FLIGHTS))
 		return;
-	queue_learn(q, m, a->sequences, a->units, a->busy_ns);
-	a->busy_ns = 0;
+	const int64_t now = monotonic_ns();
+	queue_learn(q, m, a->sequences, a->units, now - a->since_ns);
+	a->since_ns = now;
 	a->sequences = a->units = 0;
 }
 
@@ -237,22 +237,20 @@ static void tick(struct queue *q, struct model *m, struct air *a, struct forecas
 {
 	struct batch_item *item[INFER_FLIGHTS];
 	int landed[INFER_FLIGHTS];
-	const int64_t start = monotonic_ns();
 	histogram_add(&m->metrics.batch_size, metric_rows, a->n);
 	metrics.ticks++;
 	const int n = forecaster_tick(ws, landed);
 	for (int i = 0; i < n; i++)
 		item[i] = land(m, a, ws, landed[i]);
-	a->busy_ns += monotonic_ns() - start;
-	learn_flights(q, m, a);
 	queue_leave(q, item, n);
 	for (int i = 0; i < n; i++)
 		finish_item(item[i], ERR_OK);
+	learn_flights(q, m, a);
 }
 
 static void run_flights(struct queue *q, struct turn *t, struct forecast_ws *ws)
 {
-	struct air a = { .n = 0 };
+	struct air a = { .since_ns = monotonic_ns() };
 	do {
 		struct batch_item *item[INFER_FLIGHTS];
 		drop_flights(q, &a, ws);

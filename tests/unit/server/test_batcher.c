@@ -349,22 +349,30 @@ START_TEST(expired_and_abandoned)
 	open_bench(&b, 1, 10000);
 	struct ask *p = plug(&b, &go);
 	struct ask *late = ask_new(b.m[0], 2, 0), *gone = ask_new(b.m[0], 70, 0), *good = ask_new(b.m[0], 3, 9);
+	struct ask *long_one = ask_new(b.m[1], 2, 0);
+	pretend(b.m[0], 1);
+	pretend(b.m[1], 100000000000);
+	ck_ok(submit(&b, long_one));
 	ck_ok(submit(&b, late));
 	ck_ok(submit(&b, gone));
 	ck_ok(submit(&b, good));
-	late->batch.deadline_ns = monotonic_ns() - 1;   /* time passes */
+	late->batch.deadline_ns = long_one->batch.deadline_ns = monotonic_ns() - 1;   /* time passes */
 	gone->left = true;
 	sem_post(&go);
 	wait_for(late);
+	wait_for(long_one);
 	wait_for(gone);
 	wait_for(good);
-	ck_err(ERR_BUSY, late->rc);   /* not begun: it may be asked again */
-	ck_assert_ptr_nonnull(strstr(late->e.what, "before its turn"));
+	ck_err(ERR_BUSY, late->rc);   /* for the others' sake: it may be asked again */
+	ck_assert_ptr_nonnull(strstr(late->e.what, "others"));
+	ck_err(ERR_TIMEOUT, long_one->rc);
+	ck_assert_ptr_nonnull(strstr(long_one->e.what, "alone"));
 	ck_err(ERR_CANCELLED, gone->rc);
 	ck_ok(good->rc);
 	ck_assert(right(good, b.m[0], 9));
 	ck_assert_uint_eq(b.m[0]->metrics.sequences, 1 + 3);   /* the others cost nothing */
 	free(late);
+	free(long_one);
 	free(gone);
 	free(good);
 	free(p);
