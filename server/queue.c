@@ -2,7 +2,7 @@
 
 #include "server/monotonic.h"
 
-#define ADMIT_SHARE 0.8        /* of the deadline that may be spent until the answer is computed */
+#define ADMIT_SHARE 0.7        /* of the deadline that may be spent until the answer is computed */
 #define TURN_NS     20000000   /* of predicted cost a turn, where others wait */
 #define BULK_EVERY  8          /* turns, one of which is bulk's where interactive waits as well */
 #define BULK_ROWS   8          /* sequences of such a turn */
