@@ -28,7 +28,7 @@
 
 #define IDLE_S         60                /* a kept connection may wait so long for its next request */
 #define DISCARD_MAX    (8u << 20)        /* a refused body up to this is read, so that its sender sees the answer */
-#define CONNECTION_MEMORY (24u << 10)
+#define CONNECTION_MEMORY (20u << 10)   /* half of it reads: a window of 96 x 8 numbers at once */
 #define SPARE_CONNECTIONS 64             /* to answer 503 on, above the limit */
 #define SPARE_EXCHANGES   64             /* kept by a listener for its next requests, with their memory: */
 #define KEPT_BYTES        (32u << 10)    /* of each of their buffers, at most */

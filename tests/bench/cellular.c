@@ -2,14 +2,15 @@
  *
  *     cellular [requests] [hidden] [threads] [rounds] [spread]
  *
- * Lengths are log-normal, 5 … WINDOW steps, the median 60, the logarithm's deviation `spread` hundredths (90; 0: all equal). CLIENTS requests are always under way: who is answered asks
- * again at once, so all are saturated.
+ * Lengths are log-normal, 5 … WINDOW steps, the median 60, the logarithm's deviation `spread` hundredths (90; 0: all
+ * equal). CLIENTS requests are always under way: who is answered asks again at once, so all are saturated.
  *
- *     cellular   server/batcher.h: ticks, nobody is padded, who is done leaves
+ *     gatecast   server/batcher.h: ticks, nobody is padded, who is done leaves
  *     whole      what waits, up to CLIENTS, is run to its end together: nothing padded, all leave with the longest
  *     padded     what came within DELAY_MS, up to CLIENTS, all as long as the longest of them
  *
- * A line is the median of the rounds; ratios compare rounds of the same number. Pin it: as many cores as threads. */
+ * Prints one JSON object, a member a way: medians of the rounds; ratios compare rounds of the same number. Pin it: as
+ * many cores as threads. */
 #include <math.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -38,7 +39,7 @@ struct client {
 };
 
 enum way { CELLULAR, WHOLE, PADDED, WAYS };
-static const char *const way_names[WAYS] = { "cellular", "whole", "padded" };
+static const char *const way_names[WAYS] = { "gatecast", "whole", "padded" };
 
 struct bench {
 	struct model model;
@@ -306,8 +307,9 @@ static void print_way(enum way way, struct figures of[WAYS][ROUNDS_MAX], int rou
 		v[3][i] = f->per_s / padded->per_s;
 		v[4][i] = f->p99_ms / padded->p99_ms;
 	}
-	printf("%-9s %8.1f/s  p50 %8.1f ms  p99 %8.1f ms   of padded: throughput %5.2f  p99 %5.2f\n", way_names[way],
-	       median(v[0], rounds), median(v[1], rounds), median(v[2], rounds), median(v[3], rounds), median(v[4], rounds));
+	printf("%s\"%s\": {\"per_s\": %.1f, \"p50_ms\": %.1f, \"p99_ms\": %.1f, \"throughput_ratio\": %.3f, \"p99_ratio\": %.3f}",
+	       way ? ", " : "{", way_names[way], median(v[0], rounds), median(v[1], rounds), median(v[2], rounds),
+	       median(v[3], rounds), median(v[4], rounds));
 }
 
 static int argument(int argc, char **argv, int at, int low, int high, int otherwise)
@@ -341,6 +343,7 @@ int main(int argc, char **argv)
 			of[way][i] = run_round(&b, (enum way)way, client);
 	for (int way = 0; way < WAYS; way++)
 		print_way((enum way)way, of, rounds);
+	puts("}");
 	forecaster_free(b.model.trained.forecaster);
 	free(b.latency_ms);
 	free(b.steps);

@@ -356,7 +356,8 @@ START_TEST(expired_and_abandoned)
 	ck_ok(submit(&b, late));
 	ck_ok(submit(&b, gone));
 	ck_ok(submit(&b, good));
-	late->batch.deadline_ns = long_one->batch.deadline_ns = monotonic_ns() - 1;   /* time passes */
+	late->batch.deadline_ns = long_one->batch.deadline_ns = monotonic_ns() - 1;   /* time passes: a second */
+	late->batch.queued_ns = long_one->batch.queued_ns = monotonic_ns() - 1000000000;
 	gone->left = true;
 	sem_post(&go);
 	wait_for(late);
@@ -408,6 +409,9 @@ START_TEST(dropped_in_the_air)
 	ck_err(_i ? ERR_CANCELLED : ERR_TIMEOUT, second->rc);
 	ck_assert(right(first, b.m[0], 0) && right(third, b.m[0], 5));
 	ck_assert_uint_eq(b.m[0]->metrics.sequences, 1 + HALF + 3);
+	ck_assert_uint_eq(metrics.flights, 0);
+	ck_assert_uint_gt(metrics.ticks, 0);
+	ck_assert_uint_eq(metrics.dropped[CLASS_INTERACTIVE][_i ? DROP_LEFT : DROP_EXPIRED], HALF);
 	free(first);
 	free(second);
 	free(third);
@@ -467,6 +471,85 @@ START_TEST(admission_by_cost)
 	for (int i = 0; i < 3; i++)
 		free(a[i]);
 	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* A queue full of one model's work has room for another's: its turn comes soon. */
+START_TEST(admission_by_turns)
+{
+	struct bench b;
+	sem_t go;
+	open_bench(&b, 1, 10000);
+	struct ask *p = plug(&b, &go);
+	struct ask *many = ask_new(b.m[0], 100, 0), *more = ask_new(b.m[0], 1, 0), *other = ask_new(b.m[1], 1, 0);
+	struct ask *bulk = ask_new(b.m[1], 1, 0);
+	pretend(b.m[0], 10000000);
+	pretend(b.m[1], 10000000);
+	bulk->batch.class = CLASS_BULK;
+	more->batch.deadline_ns = other->batch.deadline_ns = bulk->batch.deadline_ns = monotonic_ns() + 1000000000;
+	ck_ok(submit(&b, many));
+	ck_err(ERR_BUSY, submit(&b, more));     /* a second of work is before it */
+	ck_err(ERR_BUSY, submit(&b, bulk));
+	ck_ok(submit(&b, other));               /* a turn or two */
+	other->batch.deadline_ns = monotonic_ns() + LATER_S * 1000000000LL;
+	sem_post(&go);
+	wait_for(many);
+	wait_for(other);
+	ck_assert(other->rc == ERR_OK && right(other, b.m[1], 0));
+	free(many);
+	free(more);
+	free(other);
+	free(bulk);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* Before a body is read: a window of the model would have to fit in. */
+START_TEST(admission_by_headers)
+{
+	struct bench b;
+	sem_t go;
+	int retry = 0;
+	open_bench(&b, 1, 10000);
+	const int64_t soon = monotonic_ns() + 1000000000, later = soon + LATER_S * 1000000000LL;
+	pretend(b.m[1], 5000000000);
+	ck_ok(batcher_expects(b.b, b.m[1], soon, &retry, &b.f.e));   /* nobody is there: the body may be short */
+	struct ask *p = plug(&b, &go);
+	const uint64_t before = metrics.refused[REFUSED_BY_HEADERS];
+	ck_err(ERR_BUSY, batcher_expects(b.b, b.m[1], soon, &retry, &b.f.e));
+	ck_assert_int_ge(retry, 5);
+	ck_assert_uint_eq(metrics.refused[REFUSED_BY_HEADERS], before + 1);
+	ck_ok(batcher_expects(b.b, b.m[1], later, &retry, &b.f.e));
+	ck_ok(batcher_expects(b.b, b.m[0], soon, &retry, &b.f.e));   /* light */
+	sem_post(&go);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* Who refuses all because of one bad run would never learn better. */
+START_TEST(doubt_opens_the_door)
+{
+	struct bench b;
+	struct ask *a;
+	enum err rc = ERR_BUSY;
+	open_bench(&b, 1, 10000);
+	pretend(b.m[0], 100000000000);
+	for (int i = 0; rc && i < 1000; i++) {
+		a = ask_new(b.m[0], 1, 0);
+		a->batch.deadline_ns = monotonic_ns() + 60000000000;
+		rc = submit(&b, a);
+		ck_assert(!rc || rc == ERR_BUSY);
+		ck_assert(i || rc);
+		if (rc)
+			free(a);
+	}
+	ck_ok(rc);
+	wait_for(a);
+	ck_ok(a->rc);
+	free(a);
 	close_bench(&b);
 }
 END_TEST
@@ -678,6 +761,9 @@ int main(void)
 	tcase_add_loop_test(c, dropped_in_the_air, 0, 2);
 	tcase_add_test(c, capacity);
 	tcase_add_test(c, admission_by_cost);
+	tcase_add_test(c, admission_by_turns);
+	tcase_add_test(c, admission_by_headers);
+	tcase_add_test(c, doubt_opens_the_door);
 	tcase_add_test(c, gauges);
 	tcase_add_test(c, stop);
 	tcase_add_test(c, threads);
