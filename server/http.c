@@ -34,7 +34,7 @@
 #define KEPT_BYTES        (32u << 10)    /* of each of their buffers, at most */
 #define STREAM_END_MS     1000
 #define NAP_NS            50000
-#define EASE_NS           1000000        /* a nap of an overloaded listener, and between two of them */
+#define EASE_NS           2000000        /* a nap of an overloaded listener, and between two of them */
 
 /* Where a request stands. Who brings it to FINISHED is one thread, any; all else happens on its listener's.
  *

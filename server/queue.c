@@ -189,7 +189,8 @@ static enum err check_wait(double wait_ns, int64_t deadline_ns, int *retry_after
 	if (wait_ns <= ADMIT_SHARE * (double)(deadline_ns - monotonic_ns()))
 		return ERR_OK;
 	*retry_after_s = 1 + (int)(wait_ns / 1e9);
-	return fail(e, ERR_BUSY, "", "the work waiting would take %lld ms, too long for the deadline", (long long)(wait_ns / 1e6));
+	return fail(e, ERR_BUSY, "", "the work waiting would take %lld ms, too long for the deadline",
+	            (long long)(wait_ns / 1e6));
 }
 
 static uint64_t all_waiting_ns(const struct queue *q)
@@ -203,7 +204,8 @@ static enum err check_capacity(const struct queue *q, int n, int *retry_after_s,
 	if (waiting + n <= q->capacity)
 		return ERR_OK;
 	*retry_after_s = 1 + (int)((double)all_waiting_ns(q) / q->threads / 1e9);
-	return fail(e, ERR_BUSY, "", "%ld sequences wait, the most allowed is %ld (option --queue-capacity)", waiting, q->capacity);
+	return fail(e, ERR_BUSY, "", "%ld sequences wait, the most allowed is %ld (option --queue-capacity)", waiting,
+	            q->capacity);
 }
 
 static bool is_idle(const struct queue *q)

@@ -62,7 +62,8 @@ static void finish_item(struct batch_item *item, enum err why)
 		finish_batch(batch);
 }
 
-/* Why nobody needs the answer any more. Of what would have been in time alone, the others are why: it may be asked again. */
+/* Why nobody needs the answer any more. What would have been in time alone is late because of others: it may be asked
+ * again. */
 static enum err why_drop(const struct batch *batch, int64_t now)
 {
 	if (now > batch->deadline_ns)
@@ -159,8 +160,8 @@ static void run_batch(struct queue *q, struct turn *t, struct batch_ws *ws)
 	if (!n)
 		return;
 	histogram_add(&m->metrics.batch_size, metric_rows, n);
-	enum err rc = m->trained.text ? run_texts(q, m, ws->text, item, n, over, &e)
-	                              : run_series(q, m, ws->series, item, n, over, &e);
+	enum err rc = m->trained.text
+		? run_texts(q, m, ws->text, item, n, over, &e) : run_series(q, m, ws->series, item, n, over, &e);
 	if (rc)
 		log_failure("compute_failed", &e);
 	for (int i = 0; i < n; i++) {

@@ -1,6 +1,9 @@
 """test_overload.py - more than there is time for: what is refused and how, and who goes first."""
 import http.client
 import json
+import pathlib
+import signal
+import time
 
 import pytest
 
@@ -96,3 +99,25 @@ def test_interactive_work_goes_before_bulk(start, network, dialect):
     depth = [line for line in daemon.get("/metrics", admin=True).body.decode().splitlines() if line.startswith(waiting)]
     assert int(depth[0][len(waiting):]) > 0   # they came first, and most of them still wait
     assert all(status == 200 for status, *_ in crowd.answers())
+
+
+def states(daemon):
+    """Of its threads, as the kernel calls them; the first one waits for signals."""
+    tasks = pathlib.Path(f"/proc/{daemon.process.pid}/task").glob("*/stat")
+    return [task.read_text().rpartition(")")[2].split()[0] for task in sorted(tasks, key=lambda t: int(t.parent.name))]
+
+
+def test_the_wait_in_the_socket_counts(start, network):
+    daemon = start("--deadline", "2000")
+    publish(daemon, network)
+    with Client(daemon.address) as client:
+        client.request("POST", PATH["predict"], body("predict")).expect(200)
+        daemon.process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: set(states(daemon)) == {"T"}, "all of it to stop")
+        client.connection.request("POST", PATH["predict"], json.dumps(body("predict")), JSON)
+        time.sleep(3)                      # more than the deadline, and nobody looks
+        daemon.process.send_signal(signal.SIGCONT)
+        response = client.connection.getresponse()
+        assert response.status == 503 and json.loads(response.read())["code"] == "busy"
+        client.request("POST", PATH["predict"], body("predict")).expect(200)
+    wait_for(lambda: states(daemon)[0] == "S", "it to wait for signals again")
