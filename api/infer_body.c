@@ -6,6 +6,7 @@
 
 #include "api/grid.h"
 #include "api/json_write.h"
+#include "api/priority.h"
 #include "api/scan.h"
 
 #define ID_MAX_BYTES   256
@@ -261,6 +262,8 @@ static bool read_parameters(struct infer_scan *q)
 	while (scan_member(s, &name)) {
 		if (text_is(name, "binary_data_output"))
 			read_wish(s, &q->outputs);
+		else if (text_is(name, "priority"))
+			priority_number_read(s, &q->body.bulk);
 		else if (!text_is(name, "timeout"))
 			scan_skip(s);
 		else if (scan_integer(s, 0, TIMEOUT_MAX_MS * INT64_C(1000), &us))
