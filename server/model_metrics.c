@@ -120,7 +120,7 @@ void model_metrics_write(struct registry *g, struct strbuf *out)
 		metric_head(out, all[i].name, all[i].type, all[i].help);
 		registry_each(g, write_series, &p);
 	}
-	metric_head(out, "inference_batch_size", "histogram", "Sequences computed together.");
+	metric_head(out, "inference_batch_size", "histogram", "Sequences computed together, or in the air at a tick.");
 	registry_each(g, write_batch_size, &p);
 	metric_head(out, "inference_duration_seconds", "histogram", "Time of a prediction in each phase.");
 	for (p.phase = PHASE_PARSE; p.phase < PHASES; p.phase++)

@@ -160,7 +160,8 @@ static enum err model_from_store(struct store *s, const struct infer_options *o,
 	m->version = v.version;
 	m->refs = 1;
 	m->bytes = sizeof *m + trained_bytes(&m->trained);
-	m->queue.tail = &m->queue.head;
+	for (int c = 0; c < BATCH_CLASSES; c++)
+		m->line[c] = (struct model_line){ .model = m, .tail = &m->line[c].head };
 	skill_parse(v.evaluation, &m->skill);
 	*out = m;
 done:

@@ -9,10 +9,14 @@
 
 #include "api/model_body.h"
 #include "model/trained.h"
+#include "server/cost.h"
 #include "server/metrics.h"
 #include "storage/model_store.h"
 
 struct batch_item;
+
+/* Who waits for an answer, and who for the day's work: see batcher.h. */
+enum batch_class { CLASS_INTERACTIVE, CLASS_BULK, BATCH_CLASSES };
 
 /* What a version can be asked for. */
 enum model_use { USE_FORECAST, USE_RECONSTRUCT, USE_GENERATE, USE_CLASSIFY, USE_TRANSLATE };
@@ -28,13 +32,15 @@ struct model {
 	size_t bytes;
 	_Atomic int64_t last_used_s;            /* since 1970 */
 	uint64_t used;                          /* the registry's count of uses at the last one, under its lock */
-	_Atomic uint64_t cost_ns;               /* moving average of compute time a unit (batcher.h); 0: not known yet */
+	struct cost cost;                       /* learnt by the batcher, under its lock */
 	struct model_metrics metrics;
-	struct model_queue {                    /* the batcher's, under its lock */
+	struct model_line {                     /* waiting sequences of a class; the batcher's, under its lock */
+		struct model *model;
 		struct batch_item *head, **tail;
-		struct model *next_ready;
-		bool ready;
-	} queue;
+		struct model_line *next_ready;
+		uint64_t waiting_ns;                /* predicted */
+		int64_t credit_ns;                  /* of its turns; negative: it had more than its share */
+	} line[BATCH_CLASSES];
 	struct model *next;                     /* of the same name; the registry's */
 };
 
