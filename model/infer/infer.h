@@ -96,7 +96,7 @@ struct infer_answer {
 int infer_beam(const struct infer_model *m, struct infer_ws *w, const struct infer_sequence *seq, int width,
                int max_steps, double length_penalty, struct infer_answer *answer);
 
-/** Name of the kernels in use: "c", "avx2", "avx512". */
+/** Name of the kernels in use: "c", "avx2", "avx512", "neon". */
 const char *infer_kernels_name(void);
 
 #endif

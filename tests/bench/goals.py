@@ -109,6 +109,12 @@ def costs(result):
     yield work, "requests not answered", LESS, 0, 0, failed
 
 
+def bits(result):
+    for run in result["runs"]:
+        work = f"{run['requests']:,} requests in random company, {run['threads']} compute threads"
+        yield work, "bits that differ", LESS, 0, 0, run["bits"]
+
+
 def model_alone_us(parts):
     """The time of one forecast, where it was measured."""
     return next((cell["us"]["gatecast"]["median"] for cell in parts.get("model", {}).get("cells", [])
@@ -118,7 +124,8 @@ def model_alone_us(parts):
 def reached(parts):
     found = []
     for name, rows in (("layers", layers), ("model", model), ("training", training), ("serve", serve), ("parse", parse),
-                       ("start", start), ("memory", memory), ("overload", overload), ("mixed", mixed), ("costs", costs)):
+                       ("start", start), ("memory", memory), ("overload", overload), ("mixed", mixed), ("costs", costs),
+                       ("bits", bits)):
         if name in parts:
             more = (model_alone_us(parts),) if rows is serve else ()
             found += [judged(name, *row) for row in rows(parts[name], *more)]

@@ -12,7 +12,7 @@ import sys
 import figures
 import goals
 import svg
-from parts import costs, mixed, overload
+from parts import bits, costs, mixed, overload
 
 NAMES = {"gru-8-64": "GRU 8→64", "gru-64-256": "GRU 64→256", "lstm-8-64": "LSTM 8→64", "rnn-8-64": "RNN 8→64",
          "both-ways": "bidirectional GRU", "two-layers": "2 layers of GRU", "transformer": "Transformer encoder",
@@ -154,8 +154,12 @@ def overloaded(result):
         "overload": plot.text(), "overload-latency": waits.text()}
 
 
+def company(result):
+    return [*markdown(bits.HEAD, map(bits.cells, result["runs"]))], {}
+
+
 PARTS = {"layers": layers, "model": model, "training": training, "parse": parse, "serve": serve, "start": start,
-         "memory": memory, "costs": cost, "overload": overloaded, "mixed": in_company}
+         "memory": memory, "costs": cost, "overload": overloaded, "mixed": in_company, "bits": company}
 
 
 def main():
