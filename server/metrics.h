@@ -53,6 +53,7 @@ struct metrics {
 	counter reaped_connections, rejected_connections;
 	counter queue_depth;                  /* gauge, sequences */
 	counter model_loads[2];               /* ok, error */
+	counter model_evictions;
 	struct histogram model_load;
 	counter jobs_ended[3];                /* succeeded, failed, cancelled */
 	counter workers_lost, training_samples, training_checkpoint_time;
