@@ -10,6 +10,7 @@ struct app {
 	const struct options *options;
 	struct lane *writer, *reader;      /* lane.h: the store's threads */
 	struct registry *registry;         /* registry.h: loaded models */
+	struct preload *preload;           /* preload.h: loads them behind the start; NULL: it did not begin */
 	struct batcher *batcher;           /* batcher.h: compute threads */
 	struct events *events;             /* events.h: live event streams */
 	struct supervisor *supervisor;     /* supervisor.h: training children */

@@ -59,6 +59,7 @@ struct metrics {
 	counter dropped[2][DROPS];            /* sequences that waited in vain: interactive, bulk */
 	counter refused[REFUSALS];            /* requests for which there was no time */
 	counter model_loads[2];               /* ok, error */
+	counter model_evictions;
 	struct histogram model_load;
 	counter jobs_ended[3];                /* succeeded, failed, cancelled */
 	counter workers_lost, training_samples, training_checkpoint_time;

@@ -98,7 +98,7 @@ def serve(result):
 
 
 def start(result):
-    return [f"With {result['models']} models in the store: {figures.spread(result['ms'])} ms, of which and of stopping "
+    return [f"With {result['models']} models in the store: {figures.spread(result['ms'])} ms, of which "
             f"{figures.spread(result['cpu_ms'])} ms are CPU time."], {}
 
 

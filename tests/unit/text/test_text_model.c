@@ -10,7 +10,7 @@
 #include "tests/unit/text/faults.h"
 #include "tests/unit/text/toy.h"
 
-#include "tests/unit/series/suite.h"   /* last: check.h defines a macro fail() */
+#include "tests/unit/series/suite.h"
 
 #define ROWS 40        /* more than a group of the inference execution */
 #define MOST 128       /* tokens of any test's input and answer together */

@@ -6,8 +6,7 @@
 
 #include "model/base/rng.h"
 #include "model/nn/network.h"
-
-#include <check.h>   /* last: it defines a macro fail() */
+#include "tests/unit/check.h"
 
 #define ATTENTION 6
 #define SPREAD 0.6   /* of drawn weights: scores that lie well apart */

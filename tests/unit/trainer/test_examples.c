@@ -8,11 +8,12 @@
 #include "model/examples_series.h"
 #include "model/text/bigram.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/unit/check.h"
 
 static struct frame *texts(const char *const *rows, int n, int columns)
 {

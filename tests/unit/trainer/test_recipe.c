@@ -1,11 +1,12 @@
 /* Every limit of a recipe, from both sides, what presets set and what does not go together. */
 #include "fixture.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/unit/check.h"
 
 START_TEST(defaults_are_those_of_the_manual)
 {

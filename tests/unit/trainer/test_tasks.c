@@ -6,11 +6,12 @@
 #include "model/nn/network.h"
 #include "model/trainer_state.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/unit/check.h"
 
 #define EPOCHS 3
 #define LINES  900   /* of the corpus */
