@@ -138,16 +138,42 @@ enum err forecast_ws_reserve(struct forecast_ws *w, const struct forecaster *f, 
 	return infer_ws_reserve(w->infer, f->infer, f->pipeline.window, e);
 }
 
+enum err forecaster_carries(const struct forecaster *f, struct error *e)
+{
+	const struct net_spec *s = &f->net;
+	if (s->encoder == ENCODER_TRANSFORMER)
+		return fail(e, ERR_INVALID, "", "a Transformer has no state that goes on");
+	if (s->bidirectional || s->reverse)
+		return fail(e, ERR_INVALID, "", "its encoder reads a window from its end");
+	if (s->decoder != DECODER_LAST)
+		return fail(e, ERR_INVALID, "", "its decoder reads more of a window than the last state");
+	if (s->instance_norm)
+		return fail(e, ERR_INVALID, "", "it reads each window by the window's own mean and deviation");
+	if (!pipeline_is_pointwise(&f->pipeline))
+		return fail(e, ERR_INVALID, "", "it reads a window as changes against its last value, or as indicators");
+	return ERR_OK;
+}
+
+/* A job as the network reads it. */
+static struct infer_sequence sequence_of(const struct forecaster *f, struct forecast_ws *w, const struct forecast *job, int i)
+{
+	float *x = w->x + (size_t)i * x_stride(f), *y = w->y + (size_t)i * y_stride(f);
+	struct infer_sequence s = { .x = x, .T = f->pipeline.window, .y = y, .attention = job->attention,
+		.start = job->state, .final = job->state };
+	if (job->state) {
+		s.T = job->rows;
+		pipeline_piece(&f->pipeline, job->context, job->rows, x, &w->anchor[i]);
+	} else {
+		pipeline_window(&f->pipeline, job->context, w->scratch, x, &w->anchor[i]);
+	}
+	return s;
+}
+
 void forecaster_network(const struct forecaster *f, struct forecast_ws *w, struct forecast *const *jobs, int n)
 {
 	assert(n <= w->max_rows && (size_t)n * x_stride(f) <= w->x_size && (size_t)n * y_stride(f) <= w->y_size);
-	for (int i = 0; i < n; i++) {
-		float *x = w->x + (size_t)i * x_stride(f), *y = w->y + (size_t)i * y_stride(f);
-		pipeline_window(&f->pipeline, jobs[i]->context, w->scratch, x, &w->anchor[i]);
-		w->seq[i] = (struct infer_sequence){
-			.x = x, .T = f->pipeline.window, .y = y, .attention = jobs[i]->attention,
-		};
-	}
+	for (int i = 0; i < n; i++)
+		w->seq[i] = sequence_of(f, w, jobs[i], i);
 	infer_run(f->infer, w->infer, w->seq, n);
 }
 

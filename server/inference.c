@@ -205,7 +205,12 @@ static void first_submit(struct inference *p)
 	p->batch.deadline_ns = r->started_ns + ms * 1000000;
 	p->batch.abandoned = abandoned;
 	p->batch.done = computed;
-	submit(p);
+	if (p->batch.n) {
+		submit(p);
+		return;
+	}
+	reply(p);   /* nothing to compute */
+	end(p, ERR_OK, NULL);
 }
 
 /* A model that is loaded but meant for something else: say what, and where that is done. */
