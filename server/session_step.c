@@ -111,7 +111,7 @@ enum err session_step_rows(struct prediction *p, const double *rows, size_t n, c
 	struct session_memory *next = &p->step.next;
 	size_t columns = (size_t)s->columns, all = (size_t)s->memory.rows + n, most = (size_t)s->rows_most;
 	double *joined = NULL;
-	enum err rc = n ? join(p, rows, n, where, &joined, e) : fail(e, ERR_INVALID, where, "a step has at least one row");
+	enum err rc = join(p, rows, n, where, &joined, e);
 	if (rc)
 		return rc;
 	*next = s->memory;

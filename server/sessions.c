@@ -11,7 +11,8 @@
 
 #include "server/metrics.h"
 
-#define SLOTS_LEAST 16
+#define LEAST_OPEN     16
+#define SLOTS_FOR_OPEN 2    /* of two slots one at least remembers why its session ended */
 
 struct sessions {
 	pthread_mutex_t lock;
@@ -19,7 +20,7 @@ struct sessions {
 	struct session **bucket; size_t buckets;     /* by key, chained; a power of two */
 	uint64_t salt;                               /* clients choose some keys, but not which share a bucket */
 	struct session *idle, *ended;                /* lists, the longest there first */
-	size_t bytes, max_bytes, open;
+	size_t bytes, max_bytes, open, max_open;
 	int64_t ttl_ns;
 	uint64_t ends[SESSION_ENDS];
 };
@@ -132,23 +133,26 @@ static void sweep(struct sessions *t, int64_t now_ns)
 		end(t, t->idle, SESSION_EXPIRED);
 }
 
-/* Whether `need` more bytes fit, once those idle longest have gone. */
-static bool make_room(struct sessions *t, size_t need)
+static bool fits(const struct sessions *t, size_t more, size_t bytes)
 {
-	while (t->idle && t->bytes + need > t->max_bytes)
+	return t->open + more <= t->max_open && t->bytes + bytes <= t->max_bytes;
+}
+
+/* Whether so many more sessions of so many more bytes fit, once those idle longest have gone. */
+static bool make_room(struct sessions *t, size_t more, size_t bytes)
+{
+	while (t->idle && !fits(t, more, bytes))
 		end(t, t->idle, SESSION_EVICTED);
-	return t->bytes + need <= t->max_bytes;
+	return fits(t, more, bytes);
 }
 
 /* ---- a new one ------------------------------------------------------------ */
 
-/* A slot that is on no list and has no key, or NULL: all are claimed. */
+/* A slot that is on no list and has no key, or NULL: steps of sessions that have ended hold the last ones. */
 static struct session *take_slot(struct sessions *t)
 {
 	if (t->fresh < t->slots)
 		return &t->slot[t->fresh++];
-	if (!t->ended && t->idle)
-		end(t, t->idle, SESSION_EVICTED);
 	struct session *s = t->ended;
 	if (!s)
 		return NULL;
@@ -164,6 +168,7 @@ static void put_back(struct sessions *t, struct session *s)
 	DL_PREPEND(t->ended, s);
 }
 
+/* Its key is wanted again. */
 static enum err end_older(struct sessions *t, const char *key, struct error *e)
 {
 	struct session *older = find(t, key);
@@ -171,12 +176,19 @@ static enum err end_older(struct sessions *t, const char *key, struct error *e)
 		return fail(e, ERR_CONFLICT, "", "a step of this session is under way");
 	if (older && older->place == SESSION_IDLE)
 		end(t, older, SESSION_DELETED);
-	if (older) {   /* its key is free again */
-		unlink_key(t, older);
+	return ERR_OK;
+}
+
+/* The key is s's from now on; the ended session that had it is not remembered any more. */
+static void take_key(struct sessions *t, struct session *s)
+{
+	struct session *older = find(t, s->key);
+	if (older) {
 		DL_DELETE(t->ended, older);
+		unlink_key(t, older);
 		put_back(t, older);
 	}
-	return ERR_OK;
+	link_key(t, s);
 }
 
 static enum err begin(struct sessions *t, const struct session *plan, struct session **out, struct error *e)
@@ -184,7 +196,7 @@ static enum err begin(struct sessions *t, const struct session *plan, struct ses
 	if (bytes_of(plan) > t->max_bytes)
 		return fail(e, ERR_INVALID, "/model", "a session of %s takes %zu bytes, more than there are for all (option "
 		            "--session-memory: %zu)", plan->model, bytes_of(plan), t->max_bytes);
-	struct session *s = make_room(t, bytes_of(plan)) ? take_slot(t) : NULL;
+	struct session *s = make_room(t, 1, bytes_of(plan)) ? take_slot(t) : NULL;
 	if (!s)
 		return fail(e, ERR_BUSY, "", "steps are under way in all sessions that fit into the memory (option --session-memory)");
 	double *block = calloc(1, block_bytes(plan));
@@ -196,7 +208,7 @@ static enum err begin(struct sessions *t, const struct session *plan, struct ses
 	s->memory.row = block;
 	s->memory.state = s->state_size ? (float *)(void *)((char *)block + row_bytes(s)) : NULL;
 	s->place = SESSION_CLAIMED;
-	link_key(t, s);
+	take_key(t, s);
 	t->bytes += bytes_of(s);
 	t->open++;
 	*out = s;
@@ -287,7 +299,7 @@ enum err sessions_commit(struct sessions *t, struct session *s, const struct ses
 	s->answer = copy;
 	s->answer_len = copy ? len : 0;
 	s->sequence = sequence;
-	make_room(t, 0);   /* an answer that is longer than the last */
+	make_room(t, 0, 0);   /* an answer that is longer than the last */
 	pthread_mutex_unlock(&t->lock);
 	return ERR_OK;
 }
@@ -301,7 +313,7 @@ void sessions_release(struct sessions *t, struct session *s, int64_t now_ns)
 		s->place = SESSION_IDLE;
 		s->used_ns = now_ns;
 		DL_APPEND(t->idle, s);
-		make_room(t, 0);
+		make_room(t, 0, 0);
 	}
 	pthread_mutex_unlock(&t->lock);
 }
@@ -355,7 +367,8 @@ enum err sessions_new(size_t max_bytes, int64_t ttl_ns, struct sessions **out, s
 	pthread_mutex_init(&t->lock, NULL);
 	t->max_bytes = max_bytes;
 	t->ttl_ns = ttl_ns;
-	t->slots = max_bytes / SESSION_SHARE > SLOTS_LEAST ? max_bytes / SESSION_SHARE : SLOTS_LEAST;
+	t->max_open = max_bytes / SESSION_SHARE > LEAST_OPEN ? max_bytes / SESSION_SHARE : LEAST_OPEN;
+	t->slots = SLOTS_FOR_OPEN * t->max_open;
 	for (t->buckets = 1; t->buckets < t->slots; t->buckets *= 2)
 		;
 	t->slot = calloc(t->slots, sizeof *t->slot);

@@ -6,10 +6,11 @@
  *                          │                              ▼
  *                          └── deleted meanwhile: release ──► ended ──► forgotten, when its slot is used again
  *
- * A slab: slots are made at the start, as many as could matter, and each holds one block with the session's rows and
- * state. What all of them hold is bounded; the session that was idle longest makes room. An ended session leaves its
- * key in its slot, so that who comes back is told why it is gone; slots are used again in the order of their ends. Where
- * a slab of states has generation counters, these keys are drawn at random and no two are alike.
+ * A slab: slots are made at the start, and each holds one block with the session's rows and state. What all of them hold
+ * is bounded, and how many there are; the session that was idle longest makes room. An ended session leaves its key in
+ * its slot, so that who comes back is told why it is gone; slots are used again in the order of their ends. A slab has
+ * generation counters elsewhere, so that a slot's next user is not taken for the last: here these are the keys, 128 random
+ * bits each.
  *
  * A claim is for one step and exclusive: its holder reads the memory without a lock, and nobody ends it under its hands.
  * A step that fails changes nothing. Any thread may call anything; now_ns is CLOCK_MONOTONIC's. */
@@ -25,7 +26,7 @@
 #include "storage/key_store.h"
 
 #define SESSION_KEY_MAX 192            /* with its NUL */
-#define SESSION_SHARE   4096           /* bytes of the memory that one slot is counted on */
+#define SESSION_SHARE   4096           /* bytes of the memory that a session counts for at least */
 
 enum session_end { SESSION_DELETED, SESSION_EXPIRED, SESSION_EVICTED, SESSION_MODEL_DELETED, SESSION_ENDS };
 
