@@ -37,6 +37,11 @@ enum err text_model_new(const struct net_spec *net, const float *params, const s
 void text_model_free(struct text_model *m);   /* NULL is fine */
 size_t text_model_bytes(const struct text_model *m);
 
+/** What the network reads of a text: its tokens, of a longer input than max_steps the last ones where that is read (not of
+ *  a prompt), a boundary of none. *all: how many the text has. The caller frees *token. ERR_NOMEM. */
+enum err text_tokens(const struct text_model *m, const char *text, size_t len, int32_t **token, size_t *n, size_t *all,
+                     struct error *e);
+
 struct sampling {
 	double temperature;             /* scores are divided by it; 0: the likeliest token, always */
 	int top_k;                      /* sample among so many; 0: all */
