@@ -95,7 +95,7 @@ static bool read_parameters(struct scan *s, struct forecast_body *b)
 		switch (KNOWN(s, name, known)) {
 		case 0: read_levels(s, b); break;
 		case 1: scan_bool(s, &b->return_attention); break;
-		case 2: inspect_names_read(s, INSPECT_ATTENTION | INSPECT_GATES | INSPECT_STATES, &b->inside); break;
+		case 2: inspect_names_read(s, INSPECT_ALL, &b->inside); break;
 		case 3: scan_int(s, 1, NET_MAX_HORIZON, &b->prediction_length); break;
 		case 4: scan_integer(s, 1, TIMEOUT_MAX_MS, &b->timeout_ms); break;
 		}

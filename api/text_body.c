@@ -162,7 +162,7 @@ enum err translate_body_parse(const char *text, size_t len, struct arena *a, str
 		case QUESTION_OWN + 1: scan_int(&s, 1, INFER_MAX_BEAM, &b.beam_width); break;
 		case QUESTION_OWN + 2: scan_int(&s, 1, NET_MAX_HORIZON, &b.max_length); break;
 		case QUESTION_OWN + 3: scan_real(&s, 0, TEXT_MAX_PENALTY, &b.length_penalty); break;
-		case QUESTION_OWN + 4: inspect_names_read(&s, INSPECT_ATTENTION | INSPECT_GATES | INSPECT_STATES, &b.inside); break;
+		case QUESTION_OWN + 4: inspect_names_read(&s, INSPECT_ALL, &b.inside); break;
 		default: read_common(&s, which, &b.q);
 		}
 	}

@@ -155,7 +155,8 @@ enum err forecaster_carries(const struct forecaster *f, struct error *e)
 }
 
 /* A job as the network reads it. */
-static struct infer_sequence sequence_of(const struct forecaster *f, struct forecast_ws *w, const struct forecast *job, int i)
+static struct infer_sequence sequence_of(const struct forecaster *f, struct forecast_ws *w, const struct forecast *job,
+                                         int i)
 {
 	float *x = w->x + (size_t)i * x_stride(f), *y = w->y + (size_t)i * y_stride(f);
 	struct infer_sequence s = { .x = x, .T = f->pipeline.window, .y = y, .attention = job->attention,

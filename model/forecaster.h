@@ -34,8 +34,8 @@ size_t forecaster_bytes(const struct forecaster *f);
 static inline int forecaster_steps(const struct forecaster *f) { return net_steps(&f->net, f->pipeline.window); }
 
 /** Whether it can read a series piece by piece, each going on from the state behind the one before, so that a forecast
- *  has seen all of it: a recurrent encoder of one direction whose last state alone is read, behind a pointwise pipeline.
- *  Else ERR_INVALID says what is in the way, where = "". */
+ *  has seen all of it: a recurrent encoder of one direction whose last state alone is read, behind a pointwise
+ *  pipeline. Else ERR_INVALID says what is in the way, where = "". */
 enum err forecaster_carries(const struct forecaster *f, struct error *e);
 
 /* One series to forecast. Pointers are borrowed. */

@@ -50,7 +50,8 @@ static void keep_encoder(struct trace *t)
 	t->n = kept;
 }
 
-static enum err make(const struct pipeline *p, const struct net_spec *net, int T, struct inspector **out, struct error *e)
+static enum err make(const struct pipeline *p, const struct net_spec *net, int T, struct inspector **out,
+                     struct error *e)
 {
 	enum err rc = ERR_OK;
 	size_t scratch = network_scratch(net, T, 1), squares = (size_t)T * (size_t)T;

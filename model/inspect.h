@@ -12,7 +12,7 @@
 #include "model/series/pipeline.h"
 
 /* What may be asked for, as bits. */
-enum inspect_what { INSPECT_ATTENTION = 1, INSPECT_GATES = 2, INSPECT_STATES = 4 };
+enum inspect_what { INSPECT_ATTENTION = 1, INSPECT_GATES = 2, INSPECT_STATES = 4, INSPECT_ALL = 7 };
 
 #define INSPECT_MAX_NUMBERS 500000          /* of one answer */
 #define INSPECT_MAX_SCRATCH (64u << 20)     /* numbers that a pass may need */

@@ -37,8 +37,8 @@ enum err text_model_new(const struct net_spec *net, const float *params, const s
 void text_model_free(struct text_model *m);   /* NULL is fine */
 size_t text_model_bytes(const struct text_model *m);
 
-/** What the network reads of a text: its tokens, of a longer input than max_steps the last ones where that is read (not of
- *  a prompt), a boundary of none. *all: how many the text has. The caller frees *token. ERR_NOMEM. */
+/** What the network reads of a text: its tokens, the last max_steps of an input that has more (of a prompt all), a
+ *  boundary of one without any. *all: how many the text has. The caller frees *token. ERR_NOMEM. */
 enum err text_tokens(const struct text_model *m, const char *text, size_t len, int32_t **token, size_t *n, size_t *all,
                      struct error *e);
 

@@ -9,7 +9,8 @@
 #define WHERE      "/parameters/return"
 #define WHERE_TEXT "/return"
 
-static enum err check_offer(const struct inspector *i, const struct model *m, unsigned what, const char *where, struct error *e)
+static enum err check_offer(const struct inspector *i, const struct model *m, unsigned what, const char *where,
+                            struct error *e)
 {
 	static const struct { unsigned bit; const char *name; } names[] = {
 		{ INSPECT_ATTENTION, "attention" }, { INSPECT_GATES, "gates" }, { INSPECT_STATES, "states" },

@@ -1,4 +1,5 @@
-/* inside.h - what a request wants to see of its model's inside, for "return" of forecasts, classifications and translations.
+/* inside.h - what a request wants to see of its model's inside, for "return" of forecasts, of texts classified and
+ * translated.
  *
  *   reader lane     weights from the store ─► a plain pass an input (model/inspect.h) ─► members of the answer, as text
  *   compute thread  the forecast, as always ─► render puts the text into it

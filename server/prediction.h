@@ -1,5 +1,5 @@
-/* prediction.h - what the dialects of a forecast share between parsing and rendering: columns checked, gaps filled, outputs'
- * room, words of warning, and the answer of /v1/forecast, which a session's step gives too. */
+/* prediction.h - what the dialects of a forecast share between parsing and rendering: gaps filled, room for outputs,
+ * words of warning, and the answer of /v1/forecast, which a session's step gives too. */
 #ifndef GATECAST_SERVER_PREDICTION_H
 #define GATECAST_SERVER_PREDICTION_H
 
@@ -34,7 +34,10 @@ struct prediction {
 
 /** inference_new() for a model that forecasts. */
 struct prediction *prediction_new(struct request *r);
-static inline const struct forecaster *prediction_forecaster(const struct prediction *p) { return p->in.m->trained.forecaster; }
+static inline const struct forecaster *prediction_forecaster(const struct prediction *p)
+{
+	return p->in.m->trained.forecaster;
+}
 void prediction_warn(struct prediction *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /** Room for n items' outputs in the arena. */

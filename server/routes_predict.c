@@ -22,7 +22,8 @@ static enum err input_rows(struct prediction *p, struct store *s, const struct s
 {
 	if (!in->dataset)
 		return series_from_columns(p->in.m, in, &p->in.arena, where, out, e);
-	size_t most = 2 * (size_t)pipeline_context(&prediction_forecaster(p)->pipeline);   /* its end, and rows to fill gaps from */
+	size_t context = (size_t)pipeline_context(&prediction_forecaster(p)->pipeline);
+	size_t most = 2 * context;   /* its end, and rows to fill gaps from */
 	enum err rc = series_from_dataset(p->in.m, s, in->dataset, most, &p->in.arena, where, out, e);
 	if (!rc && out->filled)
 		prediction_warn(p, "%zu missing values of %s were filled with the value before", out->filled, in->dataset);
@@ -97,7 +98,8 @@ static enum err check_columns(const struct prediction *p, const char *where, str
 {
 	int columns = prediction_forecaster(p)->pipeline.columns;
 	if (p->tensor.columns != (size_t)columns)
-		return fail(e, ERR_INVALID, where, "%s reads %d columns, the tensor has %zu", p->in.m->name, columns, p->tensor.columns);
+		return fail(e, ERR_INVALID, where, "%s reads %d columns, the tensor has %zu", p->in.m->name, columns,
+		            p->tensor.columns);
 	return ERR_OK;
 }
 
@@ -152,7 +154,7 @@ static void render_tensor(struct inference *in)
 
 /* ---- a piece of a v2 sequence -------------------------------------------- */
 
-/* A session under a key that holds whose it is, of what model, and the client's own number; "/" is in none of the first two. */
+/* The key of a session says whose it is, of what model, and the client's own number; no "/" is in the first two. */
 static const char *sequence_key(const struct prediction *p, struct arena *a)
 {
 	char key[SESSION_KEY_MAX];
@@ -184,7 +186,7 @@ static void render_sequence(struct inference *in)
 		sessions_delete(in->request->app->sessions, session->key, session->owner, monotonic_ns(), NULL);
 }
 
-/* The request is a piece: of a sequence that is there, whose version it takes, or the first of one that prepare() begins. */
+/* The request is a piece of a sequence: of one that is there, or the first of one that prepare() begins. */
 static enum err join_sequence(struct prediction *p, struct error *e)
 {
 	int version = p->in.version;

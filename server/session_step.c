@@ -49,7 +49,8 @@ enum err session_step_begin(struct prediction *p, const char *key, struct error 
 /* ---- rows ----------------------------------------------------------------- */
 
 /* What is remembered and what was sent, one behind the other and without gaps. */
-static enum err join(struct prediction *p, const double *rows, size_t n, const char *where, double **out, struct error *e)
+static enum err join(struct prediction *p, const double *rows, size_t n, const char *where, double **out,
+                     struct error *e)
 {
 	const struct session_memory *m = &p->step.session->memory;
 	size_t columns = (size_t)p->step.session->columns, kept = (size_t)m->rows;
@@ -134,7 +135,7 @@ bool session_step_next(struct inference *in)
 	return true;
 }
 
-/* Counted from the one date that was given, as steps of months added one by one would end elsewhere than added at once. */
+/* Counted from the date that was given: steps of months added one by one may end elsewhere than added at once. */
 bool session_step_date(struct prediction *p, const struct series_input *in, int64_t *last)
 {
 	struct session_memory *next = &p->step.next;

@@ -198,7 +198,7 @@ static enum err begin(struct sessions *t, const struct session *plan, struct ses
 		            "--session-memory: %zu)", plan->model, bytes_of(plan), t->max_bytes);
 	struct session *s = make_room(t, 1, bytes_of(plan)) ? take_slot(t) : NULL;
 	if (!s)
-		return fail(e, ERR_BUSY, "", "steps are under way in all sessions that fit into the memory (option --session-memory)");
+		return fail(e, ERR_BUSY, "", "all sessions that fit into the memory are at a step (option --session-memory)");
 	double *block = calloc(1, block_bytes(plan));
 	if (!block) {
 		put_back(t, s);

@@ -1,19 +1,17 @@
 /* sessions.h - series that are forecast as they come: what is kept of each between two steps.
  *
- *              create                  claim
- *   (nothing) ────────► claimed ◄───────────────── idle ──┐ its time passed, its memory is needed,
- *                          │  commit?, release ──────►    │ it or its model was deleted
- *                          │                              ▼
- *                          └── deleted meanwhile: release ──► ended ──► forgotten, when its slot is used again
+ *   create ──► CLAIMED ──── release ────► IDLE ──── deleted, expired, evicted ────► ENDED ──► slot used again: unknown
+ *                 │  ▲                     │                                          ▲
+ *                 │  └────── claim ────────┘                                          │
+ *                 └── deleted ──► ENDING ───────────────── release ───────────────────┘
  *
- * A slab: slots are made at the start, and each holds one block with the session's rows and state. What all of them hold
- * is bounded, and how many there are; the session that was idle longest makes room. An ended session leaves its key in
- * its slot, so that who comes back is told why it is gone; slots are used again in the order of their ends. A slab has
- * generation counters elsewhere, so that a slot's next user is not taken for the last: here these are the keys, 128 random
- * bits each.
+ * A slab: slots are made at the start, and each holds one block with the session's rows and state. What all of them
+ * hold is bounded, and how many there are; the session that was idle longest makes room. An ended session leaves its
+ * key in its slot, so that who comes back is told why it is gone; slots are used again in the order of their ends. A
+ * slot needs no generation counter: whoever comes back comes with the key.
  *
- * A claim is for one step and exclusive: its holder reads the memory without a lock, and nobody ends it under its hands.
- * A step that fails changes nothing. Any thread may call anything; now_ns is CLOCK_MONOTONIC's. */
+ * A claim is for one step and exclusive: its holder reads the memory without a lock, and nobody frees it under its
+ * hands. A step that fails changes nothing. Any thread may call anything; now_ns is CLOCK_MONOTONIC's. */
 #ifndef GATECAST_SERVER_SESSIONS_H
 #define GATECAST_SERVER_SESSIONS_H
 
@@ -80,8 +78,8 @@ struct sessions;
 enum err sessions_new(size_t max_bytes, int64_t ttl_ns, struct sessions **out, struct error *e);
 void sessions_free(struct sessions *t);   /* NULL is fine */
 
-/** A new session, claimed. In place of an older one with its key: ERR_CONFLICT while that one is claimed. ERR_INVALID: it
- *  alone is over the limit; ERR_BUSY: all the memory is claimed. */
+/** A new session, claimed. In place of an older one with its key: ERR_CONFLICT while that one is claimed. ERR_INVALID:
+ *  it alone is over the limit; ERR_BUSY: all the memory is claimed. */
 enum err sessions_create(struct sessions *t, const struct session_plan *plan, int64_t now_ns, struct session **out,
                          struct error *e);
 /** ERR_NOT_FOUND (another owner's too), ERR_GONE with the reason, ERR_CONFLICT: it is claimed. */

@@ -202,7 +202,8 @@ static enum err refused(struct error *e)
 	return fail(e, ERR_AUTH, "", "the API key is unknown or revoked");
 }
 
-enum err key_ring_check(const struct key_ring *r, const char *text, unsigned *scopes, char out[KEY_ID_MAX], struct error *e)
+enum err key_ring_check(const struct key_ring *r, const char *text, unsigned *scopes, char out[KEY_ID_MAX],
+                        struct error *e)
 {
 	static const struct ring_key nobody = {
 		.sha256 = "0000000000000000000000000000000000000000000000000000000000000000",

@@ -3,13 +3,14 @@
 `wave-3` was trained here and is read by its last rows; `stream` is an imported network, whose state goes on.
 """
 import concurrent.futures
+import json
 import random
 import struct
 
 import pytest
 
 import weights
-from gatecast import Client, Daemon, csv_text, job_body, series, wait_for
+from gatecast import JSON, Client, Daemon, csv_text, job_body, series, wait_for
 from test_auth import add_key
 
 ROWS = series()
@@ -33,7 +34,8 @@ def begin(client, model="wave-3", **more):
 
 
 def step(client, session, sequence, rows, **more):
-    return client.request("POST", f"/v1/sessions/{session}/steps", {"sequence": sequence, "columns": columns(rows), **more})
+    body = {"sequence": sequence, "columns": columns(rows), **more}
+    return client.request("POST", f"/v1/sessions/{session}/steps", body)
 
 
 def forecast(client, model, rows, **parameters):
@@ -66,7 +68,7 @@ def metric(daemon, name):
     return float(line.split()[-1])
 
 
-# ---- what a session is -------------------------------------------------------------------------------------------------
+# ---- what a session is
 
 
 def test_a_session_describes_itself(streaming):
@@ -74,7 +76,8 @@ def test_a_session_describes_itself(streaming):
     session = answer.json
     assert answer.headers["location"] == f"/v1/sessions/{session['id']}"
     assert len(session["id"]) == 32 and int(session["id"], 16) > 0
-    assert (session["object"], session["model"], session["version"], session["keep"]) == ("session", "wave-3", 1, "rows")
+    assert (session["object"], session["model"], session["version"]) == ("session", "wave-3", 1)
+    assert session["keep"] == "rows"
     assert session["columns"] == ["close", "volume"]
     assert (session["sequence"], session["rows"], session["rows_needed"]) == (0, 0, CONTEXT)
     assert session["created_at"] < session["expires_at"]
@@ -89,7 +92,8 @@ def test_too_few_rows_are_kept_and_said(streaming):
     session = begin(streaming)
     answer = step(streaming, session, 1, ROWS[:CONTEXT - 1]).expect(200).json
     assert answer["outputs"] == [] and "1 more rows" in answer["warnings"][0]
-    assert step(streaming, session, 2, ROWS[CONTEXT - 1:CONTEXT]).expect(200).json == forecast(streaming, "wave-3", ROWS[:CONTEXT])
+    whole = step(streaming, session, 2, ROWS[CONTEXT - 1:CONTEXT]).expect(200).json
+    assert whole == forecast(streaming, "wave-3", ROWS[:CONTEXT])
 
 
 @pytest.mark.parametrize("model", ["wave-3", "stream"])
@@ -138,7 +142,8 @@ def test_in_company_as_alone(streaming):
 
     def run(model, start):
         with Client(streaming.address) as client:
-            return [a.body for a in walk(client, begin(client, model), list(pieces(ROWS[start:start + 60], random.Random(start))))]
+            cut = pieces(ROWS[start:start + 60], random.Random(start))
+            return [a.body for a in walk(client, begin(client, model), cut)]
 
     alone = [run(*s) for s in starts]
     with concurrent.futures.ThreadPoolExecutor(len(starts)) as pool:
@@ -183,7 +188,7 @@ def test_looking_inside(streaming):
     assert answer.json["pointer"] == "/parameters/return" and "rows" in answer.json["detail"]
 
 
-# ---- sequence numbers --------------------------------------------------------------------------------------------------
+# ---- sequence numbers
 
 
 @pytest.mark.parametrize("model", ["wave-3", "stream"])
@@ -207,7 +212,8 @@ def test_a_step_that_failed_may_be_sent_again(streaming):
     step(streaming, session, 1, ROWS[:20]).expect(200)
     path = f"/v1/sessions/{session}/steps"
     streaming.post(path, {"sequence": 2, "columns": {"close": [1.0]}}).expect(422)
-    streaming.post(path, {"sequence": 2, "columns": columns(ROWS[20:30]), "parameters": {"prediction_length": 4}}).expect(422)
+    too_far = {"sequence": 2, "columns": columns(ROWS[20:30]), "parameters": {"prediction_length": 4}}
+    streaming.post(path, too_far).expect(422)
     answer = step(streaming, session, 2, ROWS[20:30]).expect(200)
     assert answer.body == step(streaming, begin(streaming, "stream"), 1, ROWS[:30]).expect(200).body
 
@@ -224,7 +230,7 @@ def test_two_at_once_are_one(streaming):
         assert streaming.get(f"/v1/sessions/{session}").expect(200).json["rows"] == 30
 
 
-# ---- ends --------------------------------------------------------------------------------------------------------------
+# ---- ends
 
 
 def test_a_deleted_session_is_gone_and_an_unknown_one_not_found(streaming):
@@ -268,7 +274,8 @@ def test_an_unused_session_expires(start):
     daemon = start("--session-ttl", "1", "--workers", "0")
     import_stream(daemon)
     session = begin(daemon, "stream")
-    answer = wait_for(lambda: (lambda a: a if a.status == 410 else None)(daemon.get(f"/v1/sessions/{session}")), "the end")
+    wait_for(lambda: daemon.get(f"/v1/sessions/{session}").status == 410, "the end")
+    answer = daemon.get(f"/v1/sessions/{session}").expect(410)
     assert "--session-ttl" in answer.json["detail"]
     step(daemon, session, 1, ROWS[:2]).expect(410)
     assert metric(daemon, "sessions") == 0 and metric(daemon, "sessions_memory_bytes") == 0
@@ -330,7 +337,7 @@ def test_a_session_is_its_keys(tmp_path):
         daemon.stop()
 
 
-# ---- bodies ------------------------------------------------------------------------------------------------------------
+# ---- bodies
 
 GOOD = {"close": [1.0, 2.0], "volume": [3.0, 4.0]}
 
@@ -348,7 +355,7 @@ GOOD = {"close": [1.0, 2.0], "volume": [3.0, 4.0]}
     ("cannot keep a state", {"model": "wave-3", "keep": "state"}, 422, "/keep"),
 ])
 def test_bodies_of_new_sessions(streaming, name, body, status, pointer):
-    answer = streaming.post("/v1/sessions", body, headers={"Content-Type": "application/json"}).expect(status)
+    answer = streaming.post("/v1/sessions", body, headers=JSON).expect(status)
     assert pointer is None or answer.json.get("pointer", "") == pointer, answer
 
 
@@ -375,7 +382,7 @@ def test_bodies_of_new_sessions(streaming, name, body, status, pointer):
 ])
 def test_bodies_of_steps(streaming, name, body, status, pointer):
     session = begin(streaming, "stream")
-    answer = streaming.post(f"/v1/sessions/{session}/steps", body, headers={"Content-Type": "application/json"}).expect(status)
+    answer = streaming.post(f"/v1/sessions/{session}/steps", body, headers=JSON).expect(status)
     assert pointer is None or answer.json.get("pointer", "") == pointer, answer
     assert streaming.get(f"/v1/sessions/{session}").expect(200).json["sequence"] == 0
     step(streaming, session, 1, ROWS[:5]).expect(200)       # the claim was given back
@@ -391,7 +398,7 @@ def test_a_model_of_something_else(start):
     assert answer.json["pointer"] == "/model"
 
 
-# ---- sequences of the Open Inference Protocol --------------------------------------------------------------------------
+# ---- sequences of the Open Inference Protocol
 
 
 def tensor(rows, batch=1):
@@ -453,7 +460,7 @@ def test_v2_sequences_in_bytes(streaming):
     numbers = struct.pack("<40d", *(v for r in rows for v in (r[1], r[2])))
     head = {**tensor(rows), "parameters": {"binary_data_size": len(numbers)}}
     del head["data"]
-    text = weights.json.dumps({"inputs": [head], "parameters": {
+    text = json.dumps({"inputs": [head], "parameters": {
         "sequence_id": 12, "sequence_start": True, "binary_data_output": True}}).encode()
     answer = streaming.post("/v2/models/stream/infer", text + numbers,
                             headers={"Inference-Header-Content-Length": str(len(text))}).expect(200)

@@ -1,4 +1,4 @@
-/* test_session.c - bodies of sessions, of their steps and of a v2 sequence's pieces, and what a session says of itself. */
+/* test_session.c - bodies of sessions, of their steps and of a v2 sequence's pieces; what a session says of itself. */
 #include "api/infer_body.h"
 #include "api/session_body.h"
 #include "tests/unit/api_predict/case.h"
@@ -55,7 +55,7 @@ END_TEST
 
 static const struct parse_case steps[] = {
 	{ "{\"sequence\":1" C "}", ERR_OK, "" },
-	{ "{\"sequence\":9007199254740992" C ",\"start\":\"2020-01-01\",\"parameters\":{\"quantile_levels\":[0.5]}}", ERR_OK, "" },
+	{ "{\"sequence\":9007199254740992" C ",\"start\":\"2020-01-01\",\"parameters\":{\"timeout_ms\":5}}", ERR_OK, "" },
 	{ "{\"columns\":{\"a\":[null]},\"sequence\":2}", ERR_OK, "" },
 	{ "{\"sequence\":1" C, ERR_SYNTAX, "byte 35" },
 	{ "{\"columns\":{\"a\":[1]}}", ERR_INVALID, "/sequence" },
@@ -89,7 +89,8 @@ START_TEST(test_steps)
 }
 END_TEST
 
-#define V2(parameters) "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,1],\"datatype\":\"FP32\",\"data\":[1]}],\"parameters\":" parameters "}"
+#define V2(parameters) \
+	"{\"inputs\":[{\"name\":\"x\",\"shape\":[1,1],\"datatype\":\"FP32\",\"data\":[1]}],\"parameters\":" parameters "}"
 #define A16 "aaaaaaaaaaaaaaaa"
 #define A64 A16 A16 A16 A16
 
@@ -98,7 +99,8 @@ static const struct { struct parse_case c; const char *sequence; bool start, end
 	{ { V2("{\"sequence_id\":0,\"sequence_start\":false,\"sequence_end\":false}"), ERR_OK, "" }, NULL, false, false },
 	{ { V2("{\"sequence_id\":\"\"}"), ERR_OK, "" }, NULL, false, false },
 	{ { V2("{\"sequence_id\":7}"), ERR_OK, "" }, "7", false, false },
-	{ { V2("{\"sequence_end\":true,\"sequence_id\":18446744073709551615}"), ERR_OK, "" }, "18446744073709551615", false, true },
+	{ { V2("{\"sequence_end\":true,\"sequence_id\":18446744073709551615}"), ERR_OK, "" },
+	  "18446744073709551615", false, true },
 	{ { V2("{\"sequence_start\":true,\"sequence_id\":\"a/\\u00fc\"}"), ERR_OK, "" }, "a/\xc3\xbc", true, false },
 	{ { V2("{\"sequence_id\":\"" A64 "\"}"), ERR_OK, "" }, A64, false, false },
 	{ { V2("{\"sequence_id\":\"" A64 "a\"}"), ERR_INVALID, "/parameters/sequence_id" }, NULL, false, false },
@@ -134,8 +136,9 @@ START_TEST(test_render)
 	static const struct pipeline pipeline = { .columns = 2, .column = { "x", "a \"b\"" } };
 	struct strbuf out;
 	strbuf_init(&out, 4096);
-	session_render(&(struct session_view){ .id = "0a", .model = "m", .version = 2, .keep = KEEP_ROWS, .pipeline = &pipeline,
-		.sequence = 5, .rows = 11, .rows_needed = 1, .created_us = 1000000, .expires_us = 2500000 }, &out);
+	session_render(&(struct session_view){ .id = "0a", .model = "m", .version = 2, .keep = KEEP_ROWS,
+		.pipeline = &pipeline, .sequence = 5, .rows = 11, .rows_needed = 1,
+		.created_us = 1000000, .expires_us = 2500000 }, &out);
 	ck_assert_str_eq(out.s, "{\"id\":\"0a\",\"object\":\"session\",\"model\":\"m\",\"version\":2,\"keep\":\"rows\","
 		"\"columns\":[\"x\",\"a \\\"b\\\"\"],\"sequence\":5,\"rows\":11,\"rows_needed\":1,"
 		"\"created_at\":\"1970-01-01T00:00:01.000Z\",\"expires_at\":\"1970-01-01T00:00:02.500Z\"}");

@@ -16,7 +16,9 @@ static struct sessions *new_table(size_t bytes)
 	return t;
 }
 
-static const struct session_plan small = { .owner = "me", .model = "m", .version = 1, .columns = 2, .rows = 3, .state = 5 };
+static const struct session_plan small = {
+	.owner = "me", .model = "m", .version = 1, .columns = 2, .rows = 3, .state = 5,
+};
 
 static struct session *create(struct sessions *t, const char *key, int64_t now)
 {
@@ -51,7 +53,8 @@ START_TEST(what_was_committed_is_there_at_the_next_step)
 		ck_assert(s->memory.state[i] == 0);
 	double row[] = { 1, 2, 3, 4 };
 	float state[] = { 5, 6, 7, 8, 9 };
-	struct session_memory m = { .row = row, .rows = 2, .state = state, .seen = 17, .dated = true, .date = 4, .dated_row = 3 };
+	struct session_memory m = { .row = row, .rows = 2, .state = state, .seen = 17, .dated = true, .date = 4,
+		.dated_row = 3 };
 	ck_ok(sessions_commit(t, s, &m, 1, "answer", 6, NULL));
 	sessions_release(t, s, 0);
 	ck_ok(sessions_claim(t, key, "me", 1, &s, NULL));
@@ -128,7 +131,12 @@ static void by_others(struct sessions *t)
 		begin(t, key, 0);
 	}
 }
-static const struct { void (*end)(struct sessions *t); int64_t later; bool claimed_too; const char *why; } end_cases[] = {
+static const struct {
+	void (*end)(struct sessions *t);
+	int64_t later;
+	bool claimed_too;
+	const char *why;
+} end_cases[] = {
 	{ by_delete, 0, true, "deleted" },
 	{ by_version, 0, true, "model" },
 	{ by_model, 0, true, "model" },
@@ -158,10 +166,11 @@ START_TEST(a_claimed_session_ends_with_its_step_or_not_at_all)
 	struct session_memory m = { .row = (double[6]){ 1 }, .rows = 3, .state = (float[5]){ 1 }, .seen = 3 };
 	if (end_cases[_i].end)
 		end_cases[_i].end(t);
-	ck_err(end_cases[_i].claimed_too ? ERR_GONE : ERR_OK, look(t, "a", end_cases[_i].later, NULL));
+	enum err want = end_cases[_i].claimed_too ? ERR_GONE : ERR_OK;
+	ck_err(want, look(t, "a", end_cases[_i].later, NULL));
 	ck_ok(sessions_commit(t, s, &m, 1, "x", 1, NULL));   /* memory is still there */
 	sessions_release(t, s, end_cases[_i].later);
-	ck_err(end_cases[_i].claimed_too ? ERR_GONE : ERR_OK, sessions_claim(t, "a", "me", end_cases[_i].later, &other, NULL));
+	ck_err(want, sessions_claim(t, "a", "me", end_cases[_i].later, &other, NULL));
 	sessions_free(t);
 }
 END_TEST

@@ -26,7 +26,8 @@ static struct net_spec spec_of(int i)
 {
 	return (struct net_spec){
 		.inputs = COLUMNS, .encoder = nets[i].encoder, .hidden = nets[i].hidden, .layers = nets[i].layers, .bias = true,
-		.reset_after = nets[i].encoder == ENCODER_GRU && nets[i].other, .relu = nets[i].encoder == ENCODER_RNN && nets[i].other,
+		.reset_after = nets[i].encoder == ENCODER_GRU && nets[i].other,
+		.relu = nets[i].encoder == ENCODER_RNN && nets[i].other,
 		.batch_norm = i % 2, .decoder = DECODER_LAST, .targets = TARGETS, .levels = 1, .horizon = HORIZON,
 	};
 }
@@ -80,7 +81,8 @@ static void stream_begin(struct stream *s, const struct forecaster *f)
 /* The next n rows of what it is of. */
 static void stream_next(struct stream *s, const struct stream *of, int n)
 {
-	s->job = (struct forecast){ .context = of->row + (size_t)s->read * COLUMNS, .state = s->state, .rows = n, .mean = s->mean };
+	const double *rows = of->row + (size_t)s->read * COLUMNS;
+	s->job = (struct forecast){ .context = rows, .state = s->state, .rows = n, .mean = s->mean };
 	s->read += n;
 }
 
@@ -95,7 +97,8 @@ static void run(const struct forecaster *f, struct forecast_ws *w, struct stream
 }
 
 /* All the streams in pieces, drawn who moves and how far, until all are read. */
-static void walk(const struct forecaster *f, struct forecast_ws *w, struct stream *cut, const struct stream *whole, struct rng *r)
+static void walk(const struct forecaster *f, struct forecast_ws *w, struct stream *cut, const struct stream *whole,
+                 struct rng *r)
 {
 	for (int left = STREAMS; left;) {
 		struct stream *moving[STREAMS];
