@@ -21,8 +21,7 @@ HANDLER(get_index)
 {
 	say(r, 200, "{\"name\":\"gatecast\",\"version\":\"" GATECAST_VERSION "\",\"openapi\":\"/openapi.json\","
 	            "\"datasets\":\"/v1/datasets\",\"jobs\":\"/v1/jobs\",\"models\":\"/v1/models\",\"forecast\":\"/v1/forecast\","
-	            "\"sessions\":\"/v1/sessions\",
-	            "\"metrics\":\"/metrics\"}");
+	            "\"sessions\":\"/v1/sessions\",\"metrics\":\"/metrics\"}");
 	return ERR_OK;
 }
 
