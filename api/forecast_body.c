@@ -96,7 +96,7 @@ static bool read_parameters(struct scan *s, struct forecast_body *b)
 		switch (KNOWN(s, name, known)) {
 		case 0: read_levels(s, b); break;
 		case 1: scan_bool(s, &b->return_attention); break;
-		case 2: inspect_names_read(s, &b->inside); break;
+		case 2: inspect_names_read(s, INSPECT_ALL, &b->inside); break;
 		case 3: scan_int(s, 1, NET_MAX_HORIZON, &b->prediction_length); break;
 		case 4: scan_integer(s, 1, TIMEOUT_MAX_MS, &b->timeout_ms); break;
 		case 5: priority_read(s, &b->bulk); break;
@@ -130,6 +130,45 @@ enum err forecast_body_parse(const char *text, size_t len, struct arena *a, stru
 		scan_missing(&s, "inputs");
 	if (!s.rc)
 		*out = b;
+	return s.rc;
+}
+
+/* --- /v1/sessions/{id}/steps -------------------------------------------------------------------------------------- */
+
+#define SEQUENCE_MAX (INT64_C(1) << 53)   /* beyond it a JSON number need not be exact */
+
+enum err step_body_parse(const char *text, size_t len, struct arena *a, struct forecast_body *out, int64_t *sequence,
+                         struct error *e)
+{
+	static const char *const known[] = { "sequence", "columns", "start", "parameters" };
+	struct series_input *in = arena_calloc(a, 1, sizeof *in);
+	struct forecast_body b = { .input = in, .inputs = 1 };
+	struct number_pool pool = { 0 };
+	struct scan s;
+	struct text name;
+	int64_t n = 0;
+
+	if (!in)
+		return fail_nomem(e);
+	scan_init(&s, text, len, a, e);
+	scan_object(&s);
+	while (scan_member(&s, &name)) {
+		switch (KNOWN(&s, name, known)) {
+		case 0: scan_integer(&s, 1, SEQUENCE_MAX, &n); break;
+		case 1: series_member(&s, SERIES_COLUMNS, &pool, in); break;
+		case 2: series_member(&s, SERIES_START, &pool, in); break;
+		case 3: read_parameters(&s, &b); break;
+		}
+	}
+	scan_end(&s);
+	if (!n)
+		scan_missing(&s, "sequence");
+	if (!in->column)
+		scan_missing(&s, "columns");
+	if (!s.rc) {
+		*out = b;
+		*sequence = n;
+	}
 	return s.rc;
 }
 

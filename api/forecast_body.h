@@ -3,6 +3,7 @@
  *   /v1/forecast                              {"model", "version"?, "inputs": [{"columns": {…}, "start"?} | {"dataset"}],
  *                                              "parameters"?: {"quantile_levels", "return_attention", "return", "prediction_length",
  *                                                               "timeout_ms", "priority"}}
+ *   /v1/sessions/{id}/steps                   {"sequence", "columns": {…}, "start"?, "parameters"?: the same}
  *   /v1/models/{m}:predict                    {"instances": …} or {"inputs": …}, "signature_name"?
  *   /v2/models/{m}/infer                      infer_body.h
  *
@@ -36,6 +37,10 @@ struct forecast_body {
 };
 enum err forecast_body_parse(const char *s, size_t len, struct arena *a, struct forecast_body *out, struct error *e);
 
+/** A session's step: the body of a forecast with one series and no model; *sequence is 1 … 2^53. */
+enum err step_body_parse(const char *s, size_t len, struct arena *a, struct forecast_body *out, int64_t *sequence,
+                         struct error *e);
+
 /* The two tensor dialects: [rows][steps][columns]. */
 enum tensor_dialect { DIALECT_INSTANCES, DIALECT_INPUTS, DIALECT_V2 };
 struct tensor_body {
@@ -43,6 +48,8 @@ struct tensor_body {
 	size_t rows, steps, columns;
 	const double *value;               /* rows * steps * columns; null is NaN */
 	const char *id;                    /* v2, or NULL */
+	const char *sequence;              /* v2: what it is a piece of, or NULL: it stands alone */
+	bool sequence_start, sequence_end;
 	int64_t timeout_ms;                /* 0: the server's */
 	bool bulk;                         /* of v2's "priority" */
 	bool single;                       /* v2: they came as FP32 */

@@ -10,6 +10,8 @@
 #include "api/scan.h"
 
 #define ID_MAX_BYTES   256
+#define SEQUENCE_MAX_BYTES 64
+#define DIGITS_MAX     20   /* of 64 bits */
 #define TIMEOUT_MAX_MS 3600000
 #define COUNT(table)   (sizeof(table) / sizeof *(table))
 #define KNOWN(s, name, table) scan_known(s, name, table, COUNT(table))
@@ -253,22 +255,63 @@ static bool read_outputs(struct infer_scan *q)
 	return !q->s.rc;
 }
 
+/* A number is taken by its digits: all of 64 bits, where a double would lose the last ones. */
+static bool read_digits(struct scan *s, struct text *out)
+{
+	if (!scan_raw(s, out))
+		return false;
+	for (size_t i = 0; i < out->len; i++)
+		if (out->len > DIGITS_MAX || out->s[i] < '0' || out->s[i] > '9')
+			return scan_fail(s, ERR_INVALID, "expected a whole number of at most %d digits, or a string", DIGITS_MAX);
+	return true;
+}
+
+static bool read_sequence(struct scan *s, const char **out)
+{
+	struct text t;
+	if (scan_peek(s) == SCAN_STRING ? !scan_string(s, &t) : !read_digits(s, &t))
+		return false;
+	if (t.len > SEQUENCE_MAX_BYTES)
+		return scan_fail(s, ERR_INVALID, "longer than %d bytes", SEQUENCE_MAX_BYTES);
+	if (!t.len || text_is(t, "0"))
+		return true;
+	*out = arena_strndup(s->arena, t.s, t.len);
+	if (!*out)
+		s->rc = fail_nomem(s->error);
+	return !s->rc;
+}
+
+static bool read_timeout(struct scan *s, int64_t *out_ms)
+{
+	int64_t us;
+	if (scan_integer(s, 0, TIMEOUT_MAX_MS * INT64_C(1000), &us))
+		*out_ms = (us + 999) / 1000;
+	return !s->rc;
+}
+
 static bool read_parameters(struct infer_scan *q)
 {
 	struct scan *s = &q->s;
 	struct text name;
-	int64_t us;
 	scan_object(s);
 	while (scan_member(s, &name)) {
 		if (text_is(name, "binary_data_output"))
 			read_wish(s, &q->outputs);
 		else if (text_is(name, "priority"))
 			priority_number_read(s, &q->body.bulk);
-		else if (!text_is(name, "timeout"))
+		else if (text_is(name, "timeout"))
+			read_timeout(s, &q->body.timeout_ms);
+		else if (text_is(name, "sequence_id"))
+			read_sequence(s, &q->body.sequence);
+		else if (text_is(name, "sequence_start"))
+			scan_bool(s, &q->body.sequence_start);
+		else if (text_is(name, "sequence_end"))
+			scan_bool(s, &q->body.sequence_end);
+		else
 			scan_skip(s);
-		else if (scan_integer(s, 0, TIMEOUT_MAX_MS * INT64_C(1000), &us))
-			q->body.timeout_ms = (us + 999) / 1000;
 	}
+	if (!s->rc && !q->body.sequence && (q->body.sequence_start || q->body.sequence_end))
+		return scan_fail(s, ERR_INVALID, "a sequence that starts or ends needs a \"sequence_id\"");
 	return !s->rc;
 }
 

@@ -9,6 +9,9 @@
  *     {"inputs":[{"name":"input","shape":[1,30,8],"datatype":"FP32","parameters":{"binary_data_size":960}}]}........
  *     └──────────────────────────────────────────── 102 ──────────────────────────────────────────────────┘└─ 960 ─
  *
+ * The parameters sequence_id (a string or a whole number; "" and 0: none), sequence_start and sequence_end make a
+ * request a piece of a series whose state is kept in between.
+ *
  * The answer is in bytes when the output's parameter "binary_data" says so, or else the request's "binary_data_output":
  * FP32 to those who sent FP32, else FP64. Parameters that are unknown are ignored, other unknown members refused. */
 #ifndef GATECAST_API_INFER_BODY_H

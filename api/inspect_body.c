@@ -7,13 +7,23 @@
 #include "api/json_write.h"
 #include "api/number.h"
 
-bool inspect_names_read(struct scan *s, unsigned *what)
+bool inspect_names_read(struct scan *s, unsigned offered, unsigned *what)
 {
-	static const char *const known[] = { "attention", "gates", "states" };
-	static const unsigned bit[] = { INSPECT_ATTENTION, INSPECT_GATES, INSPECT_STATES };
+	static const struct { const char *name; unsigned bit; } all[] = {
+		{ "attention", INSPECT_ATTENTION }, { "gates", INSPECT_GATES }, { "states", INSPECT_STATES },
+	};
+	const char *known[sizeof all / sizeof *all];
+	unsigned bit[sizeof all / sizeof *all];
+	size_t n = 0;
+	for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+		if (!(offered & all[k].bit))
+			continue;
+		known[n] = all[k].name;
+		bit[n++] = all[k].bit;
+	}
 	scan_array(s);
 	while (scan_element(s)) {
-		int i = scan_choice(s, known, sizeof known / sizeof *known);
+		int i = scan_choice(s, known, n);
 		if (i >= 0)
 			*what |= bit[i];
 	}

@@ -14,8 +14,9 @@
 #include "model/base/strbuf.h"
 #include "model/inspect.h"
 
-/** An array of "attention", "gates" and "states", as bits of enum inspect_what; a name twice is once. */
-bool inspect_names_read(struct scan *s, unsigned *what);
+/** An array of those of "attention", "gates" and "states" that are offered, as bits of enum inspect_what; a name
+ *  twice is once. */
+bool inspect_names_read(struct scan *s, unsigned offered, unsigned *what);
 /** The members, each behind a comma, of the pass that inspect_run() made. */
 void inspect_render(struct inspector *i, unsigned what, struct strbuf *out);
 /** What a view's part is called in the answer; the index is its trace's. */

@@ -279,5 +279,5 @@ void infer_server_render(const char *version, struct strbuf *out)
 {
 	strbuf_adds(out, "{\"name\":\"gatecast\"");
 	json_member_text(out, "version", version);
-	strbuf_adds(out, ",\"extensions\":[\"binary_tensor_data\"]}");
+	strbuf_adds(out, ",\"extensions\":[\"binary_tensor_data\",\"sequence\"]}");
 }

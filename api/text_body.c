@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/inspect_body.h"
 #include "api/json_write.h"
 #include "api/number.h"
 #include "api/priority.h"
@@ -125,7 +126,7 @@ enum err generate_body_parse(const char *text, size_t len, struct arena *a, stru
 
 enum err classify_body_parse(const char *text, size_t len, struct arena *a, struct classify_body *out, struct error *e)
 {
-	static const char *const known[] = { QUESTION_MEMBERS, "inputs", "top" };
+	static const char *const known[] = { QUESTION_MEMBERS, "inputs", "top", "return" };
 	struct classify_body b = { .top = 5 };
 	struct scan s;
 	struct text name;
@@ -137,6 +138,7 @@ enum err classify_body_parse(const char *text, size_t len, struct arena *a, stru
 		switch (which) {
 		case QUESTION_OWN: read_inputs(&s, &b.q); break;
 		case QUESTION_OWN + 1: scan_int(&s, 1, TEXT_MAX_TOP, &b.top); break;
+		case QUESTION_OWN + 2: inspect_names_read(&s, INSPECT_GATES | INSPECT_STATES, &b.inside); break;
 		default: read_common(&s, which, &b.q);
 		}
 	}
@@ -144,20 +146,6 @@ enum err classify_body_parse(const char *text, size_t len, struct arena *a, stru
 	if (!rc)
 		*out = b;
 	return rc;
-}
-
-static bool read_return(struct scan *s, struct translate_body *b)
-{
-	struct text what;
-	scan_array(s);
-	while (scan_element(s)) {
-		if (!scan_string(s, &what))
-			return false;
-		if (!text_is(what, "attention"))
-			return scan_fail(s, ERR_INVALID, "is not returned; \"attention\" is");
-		b->return_attention = true;
-	}
-	return !s->rc;
 }
 
 enum err translate_body_parse(const char *text, size_t len, struct arena *a, struct translate_body *out, struct error *e)
@@ -178,7 +166,7 @@ enum err translate_body_parse(const char *text, size_t len, struct arena *a, str
 		case QUESTION_OWN + 1: scan_int(&s, 1, INFER_MAX_BEAM, &b.beam_width); break;
 		case QUESTION_OWN + 2: scan_int(&s, 1, NET_MAX_HORIZON, &b.max_length); break;
 		case QUESTION_OWN + 3: scan_real(&s, 0, TEXT_MAX_PENALTY, &b.length_penalty); break;
-		case QUESTION_OWN + 4: read_return(&s, &b); break;
+		case QUESTION_OWN + 4: inspect_names_read(&s, INSPECT_ALL, &b.inside); break;
 		default: read_common(&s, which, &b.q);
 		}
 	}
@@ -247,39 +235,6 @@ static int next_label(const float *p, int labels, int after)
 	return best;
 }
 
-static void write_classified(const struct text_answer *a, const struct text_job *j, int top, struct strbuf *out)
-{
-	const struct vocabulary *labels = a->of->target;
-	int n = vocabulary_size(labels), k = -1;
-	strbuf_adds(out, "{\"label\":");
-	json_write_string(out, vocabulary_token(labels, j->label));
-	json_member(out, "probability");
-	number_write_float(out, j->probability[j->label]);
-	strbuf_adds(out, ",\"probabilities\":{");
-	for (int i = 0; i < top && i < n; i++) {
-		k = next_label(j->probability, n, k);
-		json_comma(out, i);
-		json_write_string(out, vocabulary_token(labels, k));
-		strbuf_addc(out, ':');
-		number_write_float(out, j->probability[k]);
-	}
-	strbuf_addc(out, '}');
-	if (j->truncated)
-		json_member_flag(out, "truncated", true);
-	strbuf_addc(out, '}');
-}
-
-void classify_render(const struct text_answer *a, int top, struct strbuf *out)
-{
-	write_head(a, out);
-	strbuf_adds(out, ",\"outputs\":[");
-	for (int i = 0; i < a->jobs; i++) {
-		json_comma(out, i);
-		write_classified(a, job_at(a, i), top, out);
-	}
-	strbuf_adds(out, "]}");
-}
-
 /* The pieces of a text that are its tokens, from the first-th on. */
 static void write_tokens(enum token_unit unit, const char *s, size_t len, size_t first, struct strbuf *out)
 {
@@ -296,15 +251,71 @@ static void write_tokens(enum token_unit unit, const char *s, size_t len, size_t
 	strbuf_addc(out, ']');
 }
 
-/* A row an output token, a column an input token that was read; of a text without tokens the boundary was, as "". */
-static void write_attention(const struct text_answer *a, const struct text_job *j, struct strbuf *out)
+/* Steps of the network: of a text without tokens it reads a boundary. */
+static int tokens_read(const struct text_answer *a, const struct text_job *j)
 {
-	int read = j->tokens_in < a->of->max_steps ? j->tokens_in : a->of->max_steps, window = read ? read : 1;
+	int read = j->tokens_in < a->of->max_steps ? j->tokens_in : a->of->max_steps;
+	return read ? read : 1;
+}
+
+/* A boundary is "". */
+static void write_input_tokens(const struct text_answer *a, const struct text_job *j, struct strbuf *out)
+{
 	json_member(out, "input_tokens");
-	if (read)
-		write_tokens(vocabulary_unit(a->of->source), j->text, j->len, (size_t)(j->tokens_in - read), out);
+	if (j->tokens_in)
+		write_tokens(vocabulary_unit(a->of->source), j->text, j->len, (size_t)(j->tokens_in - tokens_read(a, j)), out);
 	else
 		strbuf_adds(out, "[\"\"]");
+}
+
+/* Of the i-th job, if asked for. */
+static void write_inside(const struct text_answer *a, int i, struct strbuf *out)
+{
+	if (a->inside)
+		strbuf_add(out, a->inside[i].s, a->inside[i].len);
+}
+
+static void write_classified(const struct text_answer *a, int i, int top, struct strbuf *out)
+{
+	const struct text_job *j = job_at(a, i);
+	const struct vocabulary *labels = a->of->target;
+	int n = vocabulary_size(labels), k = -1;
+	strbuf_adds(out, "{\"label\":");
+	json_write_string(out, vocabulary_token(labels, j->label));
+	json_member(out, "probability");
+	number_write_float(out, j->probability[j->label]);
+	strbuf_adds(out, ",\"probabilities\":{");
+	for (int rank = 0; rank < top && rank < n; rank++) {
+		k = next_label(j->probability, n, k);
+		json_comma(out, rank);
+		json_write_string(out, vocabulary_token(labels, k));
+		strbuf_addc(out, ':');
+		number_write_float(out, j->probability[k]);
+	}
+	strbuf_addc(out, '}');
+	if (j->truncated)
+		json_member_flag(out, "truncated", true);
+	if (a->inside)
+		write_input_tokens(a, j, out);
+	write_inside(a, i, out);
+	strbuf_addc(out, '}');
+}
+
+void classify_render(const struct text_answer *a, int top, struct strbuf *out)
+{
+	write_head(a, out);
+	strbuf_adds(out, ",\"outputs\":[");
+	for (int i = 0; i < a->jobs; i++) {
+		json_comma(out, i);
+		write_classified(a, i, top, out);
+	}
+	strbuf_adds(out, "]}");
+}
+
+/* A row an output token, a column an input token. */
+static void write_attention(const struct text_answer *a, const struct text_job *j, struct strbuf *out)
+{
+	int window = tokens_read(a, j);
 	json_member(out, "output_tokens");
 	write_tokens(vocabulary_unit(a->of->target), j->out->s, j->out->len, 0, out);
 	strbuf_adds(out, ",\"attention\":[");
@@ -319,16 +330,20 @@ static void write_attention(const struct text_answer *a, const struct text_job *
 	strbuf_addc(out, ']');
 }
 
-static void write_translated(const struct text_answer *a, const struct text_job *j, struct strbuf *out)
+static void write_translated(const struct text_answer *a, int i, struct strbuf *out)
 {
+	const struct text_job *j = job_at(a, i);
 	strbuf_adds(out, "{\"text\":");
 	write_text(j->out, out);
 	json_member_number(out, "log_probability", j->log_probability);
 	write_finish_reason(j, out);
 	if (j->truncated)
 		json_member_flag(out, "truncated", true);
+	if (j->want_attention || a->inside)
+		write_input_tokens(a, j, out);
 	if (j->want_attention)
 		write_attention(a, j, out);
+	write_inside(a, i, out);
 	strbuf_addc(out, '}');
 }
 
@@ -338,7 +353,7 @@ void translate_render(const struct text_answer *a, struct strbuf *out)
 	strbuf_adds(out, ",\"outputs\":[");
 	for (int i = 0; i < a->jobs; i++) {
 		json_comma(out, i);
-		write_translated(a, job_at(a, i), out);
+		write_translated(a, i, out);
 	}
 	strbuf_adds(out, "]}");
 }

@@ -1,7 +1,7 @@
 /* text_body.h - bodies of requests to models of texts, and their answers.
  *
  *   /v1/generate    {"model", "version"?, "prompt"?, "max_tokens"?, "temperature"?, "top_k"?, "seed"?, "stream"?, "parameters"?}
- *   /v1/classify    {"model", "version"?, "inputs": ["…"], "top"?, "parameters"?}
+ *   /v1/classify    {"model", "version"?, "inputs": ["…"], "top"?, "return"?, "parameters"?}
  *   /v1/translate   {"model", "version"?, "inputs": ["…"], "beam_width"?, "max_length"?, "length_penalty"?, "return"?, "parameters"?}
  *
  * Parsed without a JSON tree; texts stay where they are in the body (or in the arena, where they held escapes). Errors
@@ -45,6 +45,7 @@ struct generate_body {
 struct classify_body {
 	struct text_question q;
 	int top;
+	unsigned inside;                   /* of "return": bits of enum inspect_what */
 };
 
 struct translate_body {
@@ -52,7 +53,7 @@ struct translate_body {
 	int beam_width;
 	int max_length;                    /* 0: the model's */
 	double length_penalty;
-	bool return_attention;
+	unsigned inside;                   /* the same */
 };
 
 enum err generate_body_parse(const char *s, size_t len, struct arena *a, struct generate_body *out, struct error *e);
@@ -65,6 +66,7 @@ struct text_answer {
 	const struct text_model *of;
 	const struct text_job *job; size_t stride;   /* the n-th job stands `stride` bytes behind the first */
 	int jobs;
+	const struct strbuf *inside;       /* [jobs] members of inspect_body.h, or NULL */
 };
 
 /** with_text = false: the last event of a stream, which had the text piece by piece. */
@@ -72,7 +74,7 @@ void generate_render(const struct text_answer *a, bool with_text, struct strbuf 
 /** {"text": "…"} */
 void piece_render(const char *text, size_t len, struct strbuf *out);
 void classify_render(const struct text_answer *a, int top, struct strbuf *out);
-/** Jobs with attention also say their tokens, which its rows and columns stand for. */
+/** Jobs with attention or something of their inside also say their tokens, which its rows and columns stand for. */
 void translate_render(const struct text_answer *a, struct strbuf *out);
 
 #endif

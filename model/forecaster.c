@@ -156,15 +156,38 @@ enum err forecast_ws_reserve_flights(struct forecast_ws *w, const struct forecas
 /* The job's window into its row of x, its answer to the row's y. */
 static void load(const struct forecaster *f, struct forecast_ws *w, const struct forecast *job, int row)
 {
-	const int steps = forecast_window(f, job);
+	const int steps = job->state ? job->rows : forecast_window(f, job);
 	float *x = w->x + (size_t)row * x_stride(f);
 	assert(row < w->max_rows && steps <= f->pipeline.window);
-	pipeline_window(&f->pipeline, job->context, w->scratch, x, &w->anchor[row]);
+	if (job->state) {
+		pipeline_piece(&f->pipeline, job->context, steps, x, &w->anchor[row]);
+	} else {
+		pipeline_window(&f->pipeline, job->context, w->scratch, x, &w->anchor[row]);
+		x += (size_t)(f->pipeline.window - steps) * (size_t)f->pipeline.channels;
+	}
 	w->seq[row] = (struct infer_sequence){
-		.x = x + (size_t)(f->pipeline.window - steps) * (size_t)f->pipeline.channels, .T = steps,
-		.y = w->y + (size_t)row * y_stride(f), .attention = job->attention,
+		.x = x, .T = steps, .y = w->y + (size_t)row * y_stride(f), .attention = job->attention,
+		.start = job->state, .final = job->state,
 	};
 }
+
+enum err forecaster_carries(const struct forecaster *f, struct error *e)
+{
+	const struct net_spec *s = &f->net;
+	if (s->encoder == ENCODER_TRANSFORMER)
+		return fail(e, ERR_INVALID, "", "a Transformer has no state that goes on");
+	if (s->bidirectional || s->reverse)
+		return fail(e, ERR_INVALID, "", "its encoder reads a window from its end");
+	if (s->decoder != DECODER_LAST)
+		return fail(e, ERR_INVALID, "", "its decoder reads more of a window than the last state");
+	if (s->instance_norm)
+		return fail(e, ERR_INVALID, "", "it reads each window by the window's own mean and deviation");
+	if (!pipeline_is_pointwise(&f->pipeline))
+		return fail(e, ERR_INVALID, "", "it reads a window as changes against its last value, or as indicators");
+	return ERR_OK;
+}
+
+/* A job as the network reads it. */
 
 void forecaster_network(const struct forecaster *f, struct forecast_ws *w, struct forecast *const *jobs, int n)
 {

@@ -33,11 +33,19 @@ size_t forecaster_bytes(const struct forecaster *f);
 /** Steps of an answer: the horizon, or of an autoencoder the window. */
 static inline int forecaster_steps(const struct forecaster *f) { return net_steps(&f->net, f->pipeline.window); }
 
+/** Whether it can read a series piece by piece, each going on from the state behind the one before, so that a forecast
+ *  has seen all of it: a recurrent encoder of one direction whose last state alone is read, behind a pointwise
+ *  pipeline. Else ERR_INVALID says what is in the way, where = "". */
+enum err forecaster_carries(const struct forecaster *f, struct error *e);
+
 /* One series to forecast. Pointers are borrowed. */
 struct forecast {
-	const double *context;   /* [pipeline_context][columns], NaN filled already */
+	const double *context;   /* [pipeline_context][columns], NaN filled already; with a state [rows][columns] */
 	int window;              /* the network reads the last so many steps of the window: 1 …; 0: all, an autoencoder's
 	                          * only choice */
+	float *state;            /* where forecaster_carries(): net_state_size() numbers, of the rows before, zeros at first;
+	                          * becomes that behind these. NULL: a context is read from its beginning */
+	int rows;                /* with a state: 1 … window */
 	float *attention;        /* [horizon][steps read] or NULL */
 	double *mean;            /* [targets][steps], own units; steps: forecaster_steps() */
 	int quantiles;           /* 0 … */

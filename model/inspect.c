@@ -27,7 +27,7 @@ static enum err allocate(struct inspector *i, size_t scratch, struct error *e)
 	i->x = calloc(T, (size_t)net->inputs * sizeof *i->x);
 	i->y = calloc((size_t)net_steps(net, i->T), (size_t)net_outputs(net) * sizeof *i->y);
 	i->trace = calloc((size_t)i->traces, sizeof *i->trace);
-	i->scratch = calloc(pipeline_scratch(i->pipeline), sizeof *i->scratch);
+	i->scratch = calloc(i->pipeline ? pipeline_scratch(i->pipeline) : 1, sizeof *i->scratch);
 	i->course = calloc(T, sizeof *i->course);
 	i->ws = aligned_alloc(64, (scratch + line) / line * 64);
 	i->shares = has_heads(net) ? calloc(T, T * sizeof *i->shares) : NULL;
@@ -36,10 +36,25 @@ static enum err allocate(struct inspector *i, size_t scratch, struct error *e)
 	return ERR_OK;
 }
 
-enum err inspector_new(const struct pipeline *p, const struct net_spec *net, struct inspector **out, struct error *e)
+static bool of_encoder(const struct trace_view *v)
+{
+	return strncmp(v->part, "encoder", 7) == 0;
+}
+
+static void keep_encoder(struct trace *t)
+{
+	int kept = 0;
+	for (int k = 0; k < t->n; k++)
+		if (of_encoder(&t->view[k]))
+			t->view[kept++] = t->view[k];
+	t->n = kept;
+}
+
+static enum err make(const struct pipeline *p, const struct net_spec *net, int T, struct inspector **out,
+                     struct error *e)
 {
 	enum err rc = ERR_OK;
-	size_t scratch = network_scratch(net, p->window, 1), squares = (size_t)p->window * (size_t)p->window;
+	size_t scratch = network_scratch(net, T, 1), squares = (size_t)T * (size_t)T;
 	if (scratch + (has_heads(net) ? squares : 0) > INSPECT_MAX_SCRATCH)
 		return fail(e, ERR_INVALID, "/parameters/return",
 		            "to look inside of this model takes a scratch of more than %u numbers", INSPECT_MAX_SCRATCH);
@@ -48,7 +63,7 @@ enum err inspector_new(const struct pipeline *p, const struct net_spec *net, str
 		return fail_nomem(e);
 	i->net = net;
 	i->pipeline = p;
-	i->T = p->window;
+	i->T = T;
 	i->traces = network_traces(net);
 	rc = allocate(i, scratch, e);
 	if (rc)
@@ -60,6 +75,19 @@ enum err inspector_new(const struct pipeline *p, const struct net_spec *net, str
 done:
 	if (rc)
 		inspector_free(i);
+	return rc;
+}
+
+enum err inspector_new(const struct pipeline *p, const struct net_spec *net, struct inspector **out, struct error *e)
+{
+	return make(p, net, p->window, out, e);
+}
+
+enum err inspector_new_text(const struct net_spec *net, int T, struct inspector **out, struct error *e)
+{
+	enum err rc = make(NULL, net, T, out, e);
+	for (int k = 0; !rc && k < (*out)->traces; k++)
+		keep_encoder(&(*out)->trace[k]);
 	return rc;
 }
 
@@ -77,12 +105,24 @@ void inspector_free(struct inspector *i)
 	free(i);
 }
 
+static void forward(struct inspector *i, const float *params)
+{
+	struct network_input in = input_of(i);
+	network_forward(i->net, params, &in, &(struct network_output){ .y = i->y }, i->ws);
+}
+
 void inspect_run(struct inspector *i, const float *params, const double *context)
 {
 	struct anchor anchor;
 	pipeline_window(i->pipeline, context, i->scratch, i->x, &anchor);
-	struct network_input in = input_of(i);
-	network_forward(i->net, params, &in, &(struct network_output){ .y = i->y }, i->ws);
+	forward(i, params);
+}
+
+void inspect_run_text(struct inspector *i, const float *params, const int32_t *token)
+{
+	for (int t = 0; t < i->T; t++)
+		i->x[t] = (float)token[t];
+	forward(i, params);
 }
 
 const float *inspect_head(struct inspector *i, int layer, int head)
@@ -139,7 +179,7 @@ size_t inspect_numbers(const struct inspector *i, unsigned what)
 /* A segment is not a step: its channels were cut up. */
 bool inspect_follows_input(const struct inspector *i, const struct trace_view *v)
 {
-	return !i->net->vocabulary && i->traces == 1 && v->steps == i->T && strncmp(v->part, "encoder", 7) == 0;
+	return !i->net->vocabulary && i->traces == 1 && v->steps == i->T && of_encoder(v);
 }
 
 /* ---- health --------------------------------------------------------------- */

@@ -204,21 +204,32 @@ double text_log_sum(const float *score, int n, double *weight)
 
 /* ---- jobs ---- */
 
-/* Fill in the tokens. Of a prompt all are read; of another input the last max_steps. */
+enum err text_tokens(const struct text_model *m, const char *text, size_t len, int32_t **token, size_t *n, size_t *all,
+                     struct error *e)
+{
+	size_t count = vocabulary_encode(m->source, text, len, NULL, 0), most = (size_t)m->max_steps;
+	size_t skipped = m->task != TEXT_GENERATE && count > most ? count - most : 0;
+	int32_t *read = calloc(count + 1, sizeof *read);
+
+	if (!read)
+		return fail_nomem(e);
+	vocabulary_encode(m->source, text, len, read, count);
+	memmove(read, read + skipped, (count - skipped) * sizeof *read);
+	*token = read;   /* zeroed behind the text: an empty one is a boundary */
+	*n = count > 0 ? count - skipped : 1;
+	*all = count;
+	return ERR_OK;
+}
+
 static enum err take_tokens(const struct text_model *m, struct text_job *j, struct text_progress *p, struct error *e)
 {
-	size_t all = vocabulary_encode(m->source, j->text, j->len, NULL, 0), most = (size_t)m->max_steps;
-	int32_t *token = calloc(all + 1, sizeof *token);
+	size_t all;
+	enum err rc = text_tokens(m, j->text, j->len, &p->token, &p->n, &all, e);
 
-	if (!token)
-		return fail_nomem(e);
-	vocabulary_encode(m->source, j->text, j->len, token, all);
+	if (rc)
+		return rc;
 	j->tokens_in = (int)all;
-	j->truncated = m->task != TEXT_GENERATE && all > most;
-	if (j->truncated)
-		memmove(token, token + (all - most), most * sizeof *token);
-	p->token = token;   /* zeroed behind the text: an empty one is a boundary */
-	p->n = j->truncated ? most : all > 0 ? all : 1;
+	j->truncated = all > p->n;
 	return ERR_OK;
 }
 

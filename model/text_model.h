@@ -41,6 +41,11 @@ enum err text_model_set_cache(struct text_model *m, const struct cache_options *
 void text_model_free(struct text_model *m);   /* NULL is fine */
 size_t text_model_bytes(const struct text_model *m);
 
+/** What the network reads of a text: its tokens, the last max_steps of an input that has more (of a prompt all), a
+ *  boundary of one without any. *all: how many the text has. The caller frees *token. ERR_NOMEM. */
+enum err text_tokens(const struct text_model *m, const char *text, size_t len, int32_t **token, size_t *n, size_t *all,
+                     struct error *e);
+
 struct sampling {
 	double temperature;             /* scores are divided by it; 0: the likeliest token, always */
 	int top_k;                      /* sample among so many; 0: all */

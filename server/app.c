@@ -9,6 +9,7 @@
 #include "server/lane.h"
 #include "server/preload.h"
 #include "server/registry.h"
+#include "server/sessions.h"
 #include "server/supervisor.h"
 #include "storage/job_store.h"
 #include "storage/key_store.h"
@@ -51,6 +52,8 @@ enum err app_start(struct app *a, const struct options *o, struct error *e)
 		rc = events_new(&a->events, e);
 	if (!rc && o->command == COMMAND_SERVE)
 		rc = batcher_new((int)o->threads, o->queue_capacity, &a->batcher, e);
+	if (!rc && o->command == COMMAND_SERVE)
+		rc = sessions_new((size_t)o->session_memory, o->session_ttl_s * INT64_C(1000000000), &a->sessions, e);
 	if (rc)
 		return rc;
 	if (requeued)
@@ -67,6 +70,7 @@ void app_stop(struct app *a)
 {
 	supervisor_free(a->supervisor);
 	batcher_free(a->batcher);
+	sessions_free(a->sessions);
 	events_free(a->events);
 	preload_free(a->preload);
 	lane_free(a->reader);

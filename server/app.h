@@ -12,6 +12,7 @@ struct app {
 	struct registry *registry;         /* registry.h: loaded models */
 	struct preload *preload;           /* preload.h: loads them behind the start; NULL: it did not begin */
 	struct batcher *batcher;           /* batcher.h: compute threads */
+	struct sessions *sessions;         /* sessions.h: series that are forecast as they come */
 	struct events *events;             /* events.h: live event streams */
 	struct supervisor *supervisor;     /* supervisor.h: training children */
 	struct key_ring *keys;             /* storage/key_store.h, NULL: no key needed */

@@ -63,6 +63,12 @@ HANDLER(post_predict_label);
 HANDLER(post_infer);
 HANDLER(post_infer_version);
 
+/* routes_session.c */
+HANDLER(post_session);
+HANDLER(get_session);
+HANDLER(delete_session);
+HANDLER(post_step);
+
 /* routes_text.c */
 HANDLER(post_generate);
 HANDLER(post_classify);

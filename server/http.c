@@ -306,7 +306,7 @@ static enum err authorize(struct exchange *x, struct error *e)
 		return fail(e, ERR_AUTH, "Authorization", "send the header Authorization: Bearer KEY");
 	}
 	unsigned scopes = 0;
-	enum err rc = key_ring_check(keys, h + 7, &scopes, e);
+	enum err rc = key_ring_check(keys, h + 7, &scopes, x->request.key, e);
 	if (rc) {
 		metrics.auth_failures[1]++;
 		return rc;

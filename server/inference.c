@@ -210,7 +210,12 @@ static void first_submit(struct inference *p)
 	p->batch.deadline_ns = deadline_ns(p->request, p->timeout_ms);
 	p->batch.abandoned = abandoned;
 	p->batch.done = computed;
-	submit(p);
+	if (p->batch.n) {
+		submit(p);
+		return;
+	}
+	reply(p);   /* nothing to compute */
+	end(p, ERR_OK, NULL);
 }
 
 /* A model that is loaded but meant for something else: say what, and where that is done. */

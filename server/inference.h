@@ -31,7 +31,8 @@ struct inference {
 	int64_t timeout_ms;                /* 0: the server's */
 	bool reads_store;                  /* prepare() reads datasets */
 	struct stream *stream;             /* the answer goes here, piece by piece; one reference, closed at the end; or NULL */
-	/** Check against the model p->m, fill the batch's items. s is NULL unless reads_store. */
+	/** Check against the model p->m, fill the batch's items; none: the answer is rendered at once. s is NULL unless
+	 *  reads_store. */
 	enum err (*prepare)(struct inference *p, struct store *s, struct error *e);
 	/** On a compute thread, a batch computed: prepare another and return true, or NULL: there is one batch. */
 	bool (*next)(struct inference *p);

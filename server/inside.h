@@ -1,4 +1,5 @@
-/* inside.h - what a request wants to see of its model's inside, for "return" of POST /v1/forecast.
+/* inside.h - what a request wants to see of its model's inside, for "return" of forecasts, of texts classified and
+ * translated.
  *
  *   reader lane     weights from the store ─► a plain pass an input (model/inspect.h) ─► members of the answer, as text
  *   compute thread  the forecast, as always ─► render puts the text into it
@@ -19,5 +20,8 @@
  */
 enum err inside_look(struct store *s, const struct model *m, unsigned what, const struct batch_item *item, int n,
                      struct strbuf *out, struct error *e);
+/** The same for n texts, what of the encoder reads them; where = "/return". */
+enum err inside_look_text(struct store *s, const struct model *m, unsigned what, const struct batch_item *item, int n,
+                          struct strbuf *out, struct error *e);
 
 #endif

@@ -23,7 +23,7 @@ const char *const outcome_names[OUTCOMES] = { "ok", "invalid", "rejected", "time
 const char *const phase_names[PHASES] = { "parse", "queue", "compute", "render" };
 
 /* Every status that err_row() or a handler can give; the last slot takes what is not here. */
-static const int codes[METRIC_CODES] = { 200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 413, 415, 422,
+static const int codes[METRIC_CODES] = { 200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422,
 	429, 499, 500, 501, 503, 504, 507, 0 };
 
 int metric_code_index(int status)

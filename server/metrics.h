@@ -41,7 +41,7 @@ struct model_metrics {
 };
 
 #define METRIC_ROUTES  64
-#define METRIC_CODES   21
+#define METRIC_CODES   22
 
 struct route_metrics {
 	counter code[METRIC_CODES];           /* by metric_code_index() */

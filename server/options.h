@@ -22,8 +22,9 @@ struct options {
 
 	const char *listen, *admin, *db;
 	long threads, http_threads, workers, train_threads;
-	long max_body, max_upload, max_connections, max_queued_jobs, queue_capacity, model_cache;
-	long deadline_ms, drain_delay_s, header_timeout_s, body_timeout_s, response_timeout_s, checkpoint_interval_s;
+	long max_body, max_upload, max_connections, max_queued_jobs, queue_capacity, model_cache, session_memory;
+	long session_ttl_s, deadline_ms, drain_delay_s, header_timeout_s, body_timeout_s, response_timeout_s;
+	long checkpoint_interval_s;
 	enum log_level log_level;
 	bool require_key, int8;
 

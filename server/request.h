@@ -13,6 +13,7 @@
 #include "model/base/arena.h"
 #include "model/base/error.h"
 #include "model/base/strbuf.h"
+#include "storage/key_store.h"
 
 struct app;
 struct route;
@@ -43,6 +44,7 @@ struct request {
 	const struct route *route;
 	const char *path;
 	char param[REQUEST_PARAMS][REQUEST_PARAM_MAX + 1];   /* what the pattern's {…} matched */
+	char key[KEY_ID_MAX];              /* whose API key came with it, "" where none is asked for */
 	const char *header[REQUEST_HEADERS];                 /* NULL: absent */
 	struct strbuf body;
 	struct arena arena;                /* lives as long as the request */

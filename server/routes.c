@@ -47,6 +47,10 @@ const struct route routes[] = {
 	{ "PUT", "/v1/models/{}/labels/{}", KEY_TRAIN, LANE_WRITE, BODY_REQUIRED, JSON, 0, put_label, NULL, NULL, NULL },
 
 	{ "POST", "/v1/forecast", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_forecast, NULL, NULL, NULL },
+	{ "POST", "/v1/sessions", KEY_PREDICT, LANE_READ, BODY_REQUIRED, JSON, 0, post_session, NULL, NULL, NULL },
+	{ "GET", "/v1/sessions/{}", KEY_PREDICT, LANE_READ, BODY_NONE, NULL, 0, get_session, NULL, NULL, NULL },
+	{ "DELETE", "/v1/sessions/{}", KEY_PREDICT, LANE_INLINE, BODY_NONE, NULL, 0, delete_session, NULL, NULL, NULL },
+	{ "POST", "/v1/sessions/{}/steps", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_step, NULL, NULL, NULL },
 	{ "POST", "/v1/models/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, ROUTE_MODEL, post_predict, NULL, NULL, NULL },
 	{ "POST", "/v1/models/{}/versions/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict_version, NULL, NULL, NULL },
 	{ "POST", "/v1/models/{}/labels/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict_label, NULL, NULL, NULL },

@@ -7,6 +7,8 @@
 #include "server/handlers.h"
 #include "server/metrics.h"
 #include "server/model_metrics.h"
+#include "server/monotonic.h"
+#include "server/sessions.h"
 #include "storage/job_store.h"
 
 static void say(struct request *r, int status, const char *json)
@@ -19,7 +21,7 @@ HANDLER(get_index)
 {
 	say(r, 200, "{\"name\":\"gatecast\",\"version\":\"" GATECAST_VERSION "\",\"openapi\":\"/openapi.json\","
 	            "\"datasets\":\"/v1/datasets\",\"jobs\":\"/v1/jobs\",\"models\":\"/v1/models\",\"forecast\":\"/v1/forecast\","
-	            "\"metrics\":\"/metrics\"}");
+	            "\"sessions\":\"/v1/sessions\",\"metrics\":\"/metrics\"}");
 	return ERR_OK;
 }
 
@@ -85,6 +87,7 @@ HANDLER(get_metrics)
 	r->reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
 	metrics_write(out);
 	batcher_metrics(r->app->batcher, out);
+	sessions_metrics(r->app->sessions, monotonic_ns(), out);
 	model_metrics_write(r->app->registry, out);
 	return job_gauges(s, out, e);
 }

@@ -8,6 +8,7 @@
 #include "server/handlers.h"
 #include "server/paging.h"
 #include "server/registry.h"
+#include "server/sessions.h"
 #include "server/version.h"
 #include "storage/model_store.h"
 
@@ -178,6 +179,7 @@ static void forget(struct request *r)
 {
 	int version = r->param[1][0] ? atoi(r->param[1]) : 0;
 	registry_forget(r->app->registry, r->param[0], version);
+	sessions_end_model(r->app->sessions, r->param[0], version);
 }
 
 HANDLER(delete_model)

@@ -18,6 +18,7 @@
 #include "server/events.h"
 #include "server/handlers.h"
 #include "server/inference.h"
+#include "server/inside.h"
 
 #define ANSWER_MAX (4u << 20)   /* bytes of one text: more than any limit of tokens can fill */
 #define STREAM_MAX (1u << 20)
@@ -29,6 +30,7 @@ struct text_request {
 		struct classify_body classify;
 		struct translate_body translate;
 	};
+	struct strbuf *inside;             /* [inputs] of "return", else NULL */
 };
 
 /* ---- the jobs ----------------------------------------------------------- */
@@ -40,12 +42,15 @@ static const struct text_model *model_of(const struct text_request *t)
 
 static void release_jobs(struct inference *p)
 {
+	struct strbuf *inside = ((struct text_request *)p)->inside;
 	for (int i = 0; p->batch.item && i < p->batch.n; i++) {
 		struct text_job *j = &p->batch.item[i].text;
 		text_job_fini(j);
 		free(j->attention);
 		if (j->out)
 			strbuf_fini(j->out);
+		if (inside)
+			strbuf_fini(&inside[i]);
 	}
 }
 
@@ -75,11 +80,24 @@ static enum err room_for_inputs(struct inference *p, const struct text_question 
 	return rc;
 }
 
+/* What a packed network does not keep of the inputs. */
+static enum err look_inside(struct text_request *t, struct store *s, unsigned what, struct error *e)
+{
+	struct inference *p = &t->in;
+	if (!what)
+		return ERR_OK;
+	t->inside = arena_calloc(&p->arena, (size_t)p->batch.n, sizeof *t->inside);
+	if (!t->inside)
+		return fail_nomem(e);
+	return inside_look_text(s, p->m, what, p->batch.item, p->batch.n, t->inside, e);
+}
+
 static struct text_answer answer_of(const struct text_request *t)
 {
 	const struct inference *p = &t->in;
 	return (struct text_answer){ .model = p->m->name, .version = p->m->version, .of = model_of(t),
-		.job = &p->batch.item[0].text, .stride = sizeof *p->batch.item, .jobs = p->batch.n };
+		.job = &p->batch.item[0].text, .stride = sizeof *p->batch.item, .jobs = p->batch.n,
+		.inside = t->inside };
 }
 
 static bool texts_whole(const struct inference *p)
@@ -240,7 +258,7 @@ static enum err prepare_classify(struct inference *p, struct store *s, struct er
 		rc = fail_nomem(e);
 	for (int i = 0; !rc && i < q->inputs; i++)
 		p->batch.item[i].text.probability = probability + (size_t)i * labels;
-	return rc;
+	return rc ? rc : look_inside(t, s, t->classify.inside, e);
 }
 
 static void render_classify(struct inference *p)
@@ -257,7 +275,9 @@ HANDLER(post_classify)
 		return fail_nomem(e);
 	t->in.prepare = prepare_classify;
 	t->in.render = render_classify;
-	return go(t, &t->classify.q, classify_body_parse(r->body.s, r->body.len, &t->in.arena, &t->classify, e));
+	enum err rc = classify_body_parse(r->body.s, r->body.len, &t->in.arena, &t->classify, e);
+	t->in.reads_store = !rc && t->classify.inside;
+	return go(t, &t->classify.q, rc);
 }
 
 /* ---- POST /v1/translate ------------------------------------------------- */
@@ -272,9 +292,11 @@ static enum err prepare_translate(struct inference *p, struct store *s, struct e
 		j->beam_width = b->beam_width;
 		j->max_answer = b->max_length ? b->max_length : model_of(t)->net.horizon;
 		j->length_penalty = b->length_penalty;
-		j->want_attention = b->return_attention;
+		j->want_attention = b->inside & INSPECT_ATTENTION;
 	}
-	return rc;
+	/* The attention decoder's weights come with its answer; a Transformer has some of its own. */
+	unsigned kept = model_of(t)->net.encoder == ENCODER_TRANSFORMER ? 0 : INSPECT_ATTENTION;
+	return rc ? rc : look_inside(t, s, b->inside & ~kept, e);
 }
 
 static void render_translate(struct inference *p)
@@ -291,5 +313,7 @@ HANDLER(post_translate)
 		return fail_nomem(e);
 	t->in.prepare = prepare_translate;
 	t->in.render = render_translate;
-	return go(t, &t->translate.q, translate_body_parse(r->body.s, r->body.len, &t->in.arena, &t->translate, e));
+	enum err rc = translate_body_parse(r->body.s, r->body.len, &t->in.arena, &t->translate, e);
+	t->in.reads_store = !rc && t->translate.inside;
+	return go(t, &t->translate.q, rc);
 }

@@ -145,7 +145,7 @@ enum err key_revoke(struct store *s, const char *id, struct error *e)
 /* --- the ring --- */
 
 struct ring_key {
-	char id[24];
+	char id[KEY_ID_MAX];
 	char sha256[DIGEST_HEX];
 	unsigned scopes;
 };
@@ -202,7 +202,8 @@ static enum err refused(struct error *e)
 	return fail(e, ERR_AUTH, "", "the API key is unknown or revoked");
 }
 
-enum err key_ring_check(const struct key_ring *r, const char *text, unsigned *scopes, struct error *e)
+enum err key_ring_check(const struct key_ring *r, const char *text, unsigned *scopes, char out[KEY_ID_MAX],
+                        struct error *e)
 {
 	static const struct ring_key nobody = {
 		.sha256 = "0000000000000000000000000000000000000000000000000000000000000000",
@@ -224,5 +225,6 @@ enum err key_ring_check(const struct key_ring *r, const char *text, unsigned *sc
 	if (!found || !equal)
 		return refused(e);
 	*scopes = found->scopes;
+	memcpy(out, found->id, sizeof found->id);
 	return ERR_OK;
 }

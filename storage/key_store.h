@@ -6,8 +6,14 @@
 
 enum key_scope { KEY_PREDICT = 1, KEY_READ = 2, KEY_TRAIN = 4, KEY_ADMIN = 8 };
 #define KEY_TEXT_MAX 96
+#define KEY_ID_MAX 24
 
-struct key_info { char id[24]; char name[STORE_NAME_MAX + 1]; unsigned scopes; int64_t created_at_us, revoked_at_us /* 0: valid */; };
+struct key_info {
+	char id[KEY_ID_MAX];
+	char name[STORE_NAME_MAX + 1];
+	unsigned scopes;
+	int64_t created_at_us, revoked_at_us;   /* 0: valid */
+};
 
 /** "predict,read" to bits; false on an unknown word. admin implies all. */
 bool key_scopes_parse(const char *text, unsigned *out);
@@ -22,7 +28,9 @@ enum err key_revoke(struct store *s, const char *id, struct error *e);
 struct key_ring;
 enum err key_ring_load(struct store *s, struct key_ring **out, struct error *e);
 void key_ring_free(struct key_ring *r);
-/** Constant time in the secret, with a dummy comparison on a miss. ERR_AUTH: unknown or revoked; *scopes on success. */
-enum err key_ring_check(const struct key_ring *r, const char *text, unsigned *scopes, struct error *e);
+/** Constant time in the secret, with a dummy comparison on a miss. ERR_AUTH: unknown or revoked; scopes and id on
+ *  success. */
+enum err key_ring_check(const struct key_ring *r, const char *text, unsigned *scopes, char id[KEY_ID_MAX],
+                        struct error *e);
 
 #endif

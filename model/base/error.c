@@ -11,6 +11,7 @@ static const struct err_row rows[ERR_COUNT] = {
 	[ERR_NOT_FOUND]      = { "not_found",      "Not found",                          404 },
 	[ERR_METHOD]         = { "method",         "Method not allowed",                 405 },
 	[ERR_CONFLICT]       = { "conflict",       "The current state forbids this",     409 },
+	[ERR_GONE]           = { "gone",           "No longer there",                    410 },
 	[ERR_TOO_LARGE]      = { "too_large",      "The body is too large",              413 },
 	[ERR_MEDIA_TYPE]     = { "media_type",     "Unsupported media type",             415 },
 	[ERR_INVALID]        = { "invalid",        "The request cannot be processed",    422 },

@@ -18,6 +18,7 @@ enum err {
 	ERR_NOT_FOUND,    /*                                              404 */
 	ERR_METHOD,       /* the path exists, the method does not         405 */
 	ERR_CONFLICT,     /* the state of the thing forbids it            409 */
+	ERR_GONE,         /* it was there once                            410 */
 	ERR_TOO_LARGE,    /* a body over its limit                        413 */
 	ERR_MEDIA_TYPE,   /*                                              415 */
 	ERR_INVALID,      /* well-formed, but not acceptable              422 */

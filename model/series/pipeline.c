@@ -572,6 +572,33 @@ void pipeline_window(const struct pipeline *p, const double *context, double *sc
 	}
 }
 
+bool pipeline_is_pointwise(const struct pipeline *p)
+{
+	for (int t = 0; t < p->targets; t++)
+		if (!p->target[t].absolute)
+			return false;
+	for (int k = 0; k < p->features; k++)
+		if (p->feature[k].kind != FEATURE_COLUMN)
+			return false;
+	for (int c = 0; c < p->channels; c++)
+		if (p->channel[c].transform == TRANSFORM_CHANGE || p->channel[c].transform == TRANSFORM_RATIO)
+			return false;
+	return true;
+}
+
+void pipeline_piece(const struct pipeline *p, const double *rows, int n, float *x, struct anchor *a)
+{
+	assert(pipeline_is_pointwise(p) && n > 0);   /* so a feature is a channel */
+	const double *last = rows + (size_t)(n - 1) * (size_t)p->columns;
+	for (int t = 0; t < p->targets; t++) {
+		a->last[t] = last[p->target[t].column];
+		a->volatility[t] = 1;
+	}
+	for (int i = 0; i < n; i++, rows += p->columns, x += p->channels)
+		for (int c = 0; c < p->channels; c++)
+			x[c] = channel_value(p, &p->channel[c], a, rows[p->feature[c].column]);
+}
+
 double pipeline_encode(const struct pipeline *p, int target, const struct anchor *a, double v)
 {
 	assert(target >= 0 && target < p->targets);

@@ -99,6 +99,11 @@ size_t pipeline_scratch(const struct pipeline *p);
 /** x [window][channels] and the anchor from the context rows [context][columns] without NaN. Allocates nothing. */
 void pipeline_window(const struct pipeline *p, const double *context, double *scratch,
                      float *x, struct anchor *a);
+/** Whether a row is seen alike whatever comes before and after it, so that a series may be read piece by piece: columns
+ *  only, none against the last value, and absolute targets. */
+bool pipeline_is_pointwise(const struct pipeline *p);
+/** x [n][channels] and the anchor from n rows [n][columns] without NaN, of a pointwise pipeline. */
+void pipeline_piece(const struct pipeline *p, const double *rows, int n, float *x, struct anchor *a);
 /**
  * Of a network that takes and gives numbers as they are: the columns are the channels, the first n_targets of them the
  * targets, and no value lies outside the range. ERR_INVALID with where "columns", "targets", "window".

@@ -100,6 +100,65 @@ def test_attention_says_what_was_read(server):
             assert len(row) == len(text) and abs(sum(row) - 1) <= 1e-5
 
 
+# ---- looking inside
+
+
+def near(a, b):
+    return len(a) == len(b) and all(abs(x - y) <= 1e-5 for x, y in zip(a, b))
+
+
+def check_inside(drawn, text, out):
+    """A step a token: the states of the definition, and gates that make them."""
+    read = text[-texts.WINDOW:]
+    assert out["input_tokens"] == list(read) if read else [""]
+    assert set(out["gates"]) == set(out["states"]) == set(out["health"]) == {"encoder.l0"}
+    gates, states, network = out["gates"]["encoder.l0"], out["states"]["encoder.l0"], texts.Network(drawn)
+    assert len(states) == len(gates["update"]) == len(read)
+    before = [0.0] * texts.HIDDEN
+    for token, h, z, n in zip(texts.encode(read), states, gates["update"], gates["candidate"]):
+        network.read(token)
+        assert near(h, network.state[0])
+        assert near(h, [(1 - z[j]) * n[j] + z[j] * before[j] for j in range(texts.HIDDEN)])
+        before = h
+
+
+TEXTS = ["a", "yes, perhaps", "é Q Q", "something that is much longer than the sixteen characters"]
+
+
+@pytest.mark.parametrize("path, model, more", [
+    ("/v1/classify", "sorter", {}), ("/v1/translate", "speaker", {"beam_width": 3, "max_length": 4})])
+def test_gates_and_states_of_texts(server, path, model, more):
+    body = {"model": model, "inputs": TEXTS, **more}
+    plain = server.post(path, body).expect(200).json["outputs"]
+    looked = server.post(path, {**body, "return": ["gates", "states"]}).expect(200).json["outputs"]
+    for text, without, out in zip(TEXTS, plain, looked, strict=True):
+        check_inside(server.drawn[NAMES[model]], text, out)
+        assert {name: out[name] for name in without} == without
+        assert set(out) - set(without) == {"input_tokens", "gates", "health", "states"}
+    only, = server.post(path, {**body, "inputs": ["ab"], "return": ["states"]}).expect(200).json["outputs"]
+    assert "states" in only and "gates" not in only
+
+
+def test_attention_beside_gates(server):
+    both, = translate(server, inputs=["hello"], **{"return": ["gates", "attention"]})
+    alone, = translate(server, inputs=["hello"], **{"return": ["attention"]})
+    assert {name: both[name] for name in alone} == alone and set(both) - set(alone) == {"gates", "health"}
+
+
+def test_what_of_texts_is_not_returned(server):
+    for path, model, what, pointer in [("/v1/classify", "sorter", ["attention"], "/return/0"),
+                                       ("/v1/classify", "sorter", "states", "/return"),
+                                       ("/v1/translate", "speaker", ["gates", "doors"], "/return/1")]:
+        answer = server.post(path, {"model": model, "inputs": ["a"], "return": what}).expect(422)
+        assert answer.json["pointer"] == pointer
+    server.post("/v1/generate", {"model": "writer", "return": ["states"]}).expect(422)
+    many = {"model": "sorter", "inputs": ["a text of sixteen"] * 256, "return": ["gates", "states"]}
+    server.post("/v1/classify", many).expect(200)
+    texts.publish(server, "wide", "classify", hidden=64)
+    answer = server.post("/v1/classify", {**many, "model": "wide"}).expect(422)
+    assert answer.json["pointer"] == "/return" and "500000" in answer.json["detail"]
+
+
 # ---- trained here
 
 
@@ -261,7 +320,7 @@ BAD = [
     ("/v1/classify", b'{"model":"sorter","inputs":[""]}', 422), ("/v1/classify", b'{"model":"sorter","inputs":["a"],"top":0}', 422),
     ("/v1/classify", json.dumps({"model": "sorter", "inputs": ["a"] * 257}).encode(), 422),
     ("/v1/translate", b'{"model":"speaker","inputs":["a"],"beam_width":9}', 422),
-    ("/v1/translate", b'{"model":"speaker","inputs":["a"],"return":["states"]}', 422),
+    ("/v1/translate", b'{"model":"speaker","inputs":["a"],"return":["doors"]}', 422),
     ("/v1/translate", b'{"model":"speaker","inputs":["a"],"max_length":0}', 422),
 ]
 

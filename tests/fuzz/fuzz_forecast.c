@@ -28,6 +28,22 @@ static void check(const struct forecast_body *b)
 	}
 }
 
+/* The same bytes as a session's step. */
+static void parse_step(const uint8_t *data, size_t size)
+{
+	struct forecast_body b;
+	struct arena a;
+	struct error e = { 0 };
+	int64_t sequence = 0;
+	arena_init(&a, 6 * size + 4096);
+	enum err rc = step_body_parse((const char *)data, size, &a, &b, &sequence, &e);
+	if (rc == ERR_NOMEM || (rc != ERR_OK && (rc != e.code || !e.what[0])))
+		abort();
+	if (rc == ERR_OK && (sequence < 1 || b.inputs != 1 || b.input->columns < 1 || b.input->column[0].n < 1))
+		abort();
+	arena_fini(&a);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct forecast_body b;
@@ -42,5 +58,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else if (rc != e.code || !e.what[0])
 		abort();
 	arena_fini(&a);
+	parse_step(data, size);
 	return 0;
 }

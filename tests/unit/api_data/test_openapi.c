@@ -19,6 +19,7 @@ static const char *const routes[] = {
 	"get /v1/jobs/{id}/checkpoints", "post /v1/jobs/{id}/cancel", "post /v1/jobs/{id}/pause", "post /v1/jobs/{id}/resume",
 	"get /v1/models", "get /v1/models/{model}", "delete /v1/models/{model}", "get /v1/models/{model}/versions/{version}",
 	"delete /v1/models/{model}/versions/{version}", "put /v1/models/{model}/labels/{label}", "post /v1/forecast",
+	"post /v1/sessions", "get /v1/sessions/{id}", "delete /v1/sessions/{id}", "post /v1/sessions/{id}/steps",
 	"post /v1/generate", "post /v1/classify", "post /v1/translate", "post /v1/anomalies",
 	"put /v1/models/{model}", "get /v1/models/{model}/versions/{version}/export",
 	"get /v1/models/{model}/metadata", "get /v1/models/{model}/versions/{version}/metadata",

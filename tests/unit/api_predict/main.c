@@ -10,6 +10,7 @@ int main(void)
 	srunner_add_suite(r, inspect_suite());
 	srunner_add_suite(r, predict_suite());
 	srunner_add_suite(r, infer_suite());
+	srunner_add_suite(r, session_suite());
 	srunner_add_suite(r, text_suite());
 	srunner_add_suite(r, anomaly_suite());
 	srunner_add_suite(r, job_suite());

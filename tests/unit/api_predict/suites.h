@@ -9,6 +9,7 @@ Suite *forecast_suite(void);
 Suite *inspect_suite(void);
 Suite *predict_suite(void);
 Suite *infer_suite(void);
+Suite *session_suite(void);
 Suite *text_suite(void);
 Suite *anomaly_suite(void);
 Suite *job_suite(void);

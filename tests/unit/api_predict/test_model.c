@@ -393,7 +393,7 @@ START_TEST(test_registry)
 	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(t, "parameters"), "context")), 39);
 	json_decref(t);
 	infer_server_render("1.2", &out);
-	ck_assert_str_eq(out.s, "{\"name\":\"gatecast\",\"version\":\"1.2\",\"extensions\":[\"binary_tensor_data\"]}");
+	ck_assert_str_eq(out.s, "{\"name\":\"gatecast\",\"version\":\"1.2\",\"extensions\":[\"binary_tensor_data\",\"sequence\"]}");
 	strbuf_fini(&out);
 }
 END_TEST

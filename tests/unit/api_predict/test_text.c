@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/text_body.h"
+#include "model/inspect.h"
 #include "tests/unit/api_predict/case.h"
 #include "tests/unit/api_predict/suites.h"
 
@@ -70,6 +71,7 @@ static const struct parse_case translate_cases[] = {
 	{ I "}", ERR_OK, "" },
 	{ I ",\"beam_width\":8,\"max_length\":1000,\"length_penalty\":0.5,\"return\":[\"attention\"]}", ERR_OK, "" },
 	{ I ",\"return\":[]}", ERR_OK, "" },
+	{ I ",\"return\":[\"states\",\"attention\",\"gates\",\"states\"]}", ERR_OK, "" },
 	{ M "}", ERR_INVALID, "/inputs" },
 	{ I ",\"beam_width\":0}", ERR_INVALID, "/beam_width" },
 	{ I ",\"beam_width\":9}", ERR_INVALID, "/beam_width" },
@@ -150,11 +152,11 @@ START_TEST(test_values)
 	ck_assert_int_eq(parse(&p, 't', many, strlen(many)), ERR_OK);
 	const struct translate_body *t = &p.translate;
 	ck_assert(t->q.inputs == 2 && is(t->q.input[0], "one") && is(t->q.input[1], "tw\xc3\xb6"));
-	ck_assert(t->beam_width == 4 && t->max_length == 9 && t->length_penalty == 0 && t->return_attention);
+	ck_assert(t->beam_width == 4 && t->max_length == 9 && t->length_penalty == 0 && t->inside == INSPECT_ATTENTION);
 	forget(&p);
 
 	ck_assert_int_eq(parse(&p, 't', I "}", strlen(I "}")), ERR_OK);
-	ck_assert(t->beam_width == 1 && t->max_length == 0 && t->length_penalty == 1 && !t->return_attention);
+	ck_assert(t->beam_width == 1 && t->max_length == 0 && t->length_penalty == 1 && !t->inside);
 	forget(&p);
 	ck_assert_int_eq(parse(&p, 'c', I "}", strlen(I "}")), ERR_OK);
 	ck_assert(p.classify.top == 5 && p.classify.q.inputs == 1);

@@ -22,7 +22,7 @@ END_TEST
 
 static const struct { enum err code; int status; } statuses[] = {
 	{ ERR_SYNTAX, 400 },    { ERR_AUTH, 401 },      { ERR_FORBIDDEN, 403 }, { ERR_NOT_FOUND, 404 },
-	{ ERR_CONFLICT, 409 },  { ERR_TOO_LARGE, 413 }, { ERR_INVALID, 422 },   { ERR_QUOTA, 429 },
+	{ ERR_CONFLICT, 409 },  { ERR_GONE, 410 },       { ERR_TOO_LARGE, 413 }, { ERR_INVALID, 422 },   { ERR_QUOTA, 429 },
 	{ ERR_INTERNAL, 500 },  { ERR_NOMEM, 503 },     { ERR_BUSY, 503 },      { ERR_TIMEOUT, 504 },
 	{ ERR_DISK_FULL, 507 },
 };

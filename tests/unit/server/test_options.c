@@ -22,6 +22,8 @@ static const struct { const char *command, *name, *variable; size_t at; long fal
 	{ "serve", "max-queued-jobs", "GATECAST_MAX_QUEUED_JOBS", AT(max_queued_jobs), 100, 1, 100000 },
 	{ "serve", "queue-capacity", "GATECAST_QUEUE_CAPACITY", AT(queue_capacity), 8192, 1, 1 << 20 },
 	{ "serve", "model-cache", "GATECAST_MODEL_CACHE", AT(model_cache), 1 << 30, 1 << 20, 1L << 40 },
+	{ "serve", "session-memory", "GATECAST_SESSION_MEMORY", AT(session_memory), 1 << 26, 1 << 16, 1L << 40 },
+	{ "serve", "session-ttl", "GATECAST_SESSION_TTL", AT(session_ttl_s), 900, 1, 31536000 },
 	{ "serve", "deadline", "GATECAST_DEADLINE", AT(deadline_ms), 10000, 1, 600000 },
 	{ "serve", "drain-delay", "GATECAST_DRAIN_DELAY", AT(drain_delay_s), 0, 0, 600 },
 	{ "serve", "header-timeout", "GATECAST_HEADER_TIMEOUT", AT(header_timeout_s), 10, 1, 600 },

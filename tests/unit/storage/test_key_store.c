@@ -45,7 +45,8 @@ static enum err check(struct fixture *f, const char *text, unsigned *bits)
 {
 	struct key_ring *ring;
 	ck_ok(f, key_ring_load(f->s, &ring, &f->e));
-	enum err rc = key_ring_check(ring, text, bits, &f->e);
+	char id[KEY_ID_MAX];
+	enum err rc = key_ring_check(ring, text, bits, id, &f->e);
 	key_ring_free(ring);
 	return rc;
 }
