@@ -88,7 +88,7 @@ static void stream_next(struct stream *s, const struct stream *of, int n)
 
 static void run(const struct forecaster *f, struct forecast_ws *w, struct stream **s, int n)
 {
-	struct forecast *jobs[STREAMS];
+	struct forecast *jobs[STREAMS] = { NULL };
 	for (int i = 0; i < n; i++)
 		jobs[i] = &s[i]->job;
 	forecaster_run(f, w, jobs, n);
