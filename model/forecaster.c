@@ -153,21 +153,20 @@ enum err forecast_ws_reserve_flights(struct forecast_ws *w, const struct forecas
 	return rc ? rc : infer_flights_reserve(w->flights, f->infer, f->pipeline.window, e);
 }
 
-/* The job's window into its row of x, its answer to the row's y. */
+/* The job's window, or the rows behind its state, into its row of x, its answer to the row's y. */
 static void load(const struct forecaster *f, struct forecast_ws *w, const struct forecast *job, int row)
 {
-	const int steps = job->state ? job->rows : forecast_window(f, job);
+	const int steps = forecast_window(f, job);
+	const size_t skipped = job->state ? 0 : (size_t)(f->pipeline.window - steps);
 	float *x = w->x + (size_t)row * x_stride(f);
 	assert(row < w->max_rows && steps <= f->pipeline.window);
-	if (job->state) {
+	if (job->state)
 		pipeline_piece(&f->pipeline, job->context, steps, x, &w->anchor[row]);
-	} else {
+	else
 		pipeline_window(&f->pipeline, job->context, w->scratch, x, &w->anchor[row]);
-		x += (size_t)(f->pipeline.window - steps) * (size_t)f->pipeline.channels;
-	}
 	w->seq[row] = (struct infer_sequence){
-		.x = x, .T = steps, .y = w->y + (size_t)row * y_stride(f), .attention = job->attention,
-		.start = job->state, .final = job->state,
+		.x = x + skipped * (size_t)f->pipeline.channels, .T = steps, .y = w->y + (size_t)row * y_stride(f),
+		.attention = job->attention, .start = job->state, .final = job->state,
 	};
 }
 
@@ -186,8 +185,6 @@ enum err forecaster_carries(const struct forecaster *f, struct error *e)
 		return fail(e, ERR_INVALID, "", "it reads a window as changes against its last value, or as indicators");
 	return ERR_OK;
 }
-
-/* A job as the network reads it. */
 
 void forecaster_network(const struct forecaster *f, struct forecast_ws *w, struct forecast *const *jobs, int n)
 {

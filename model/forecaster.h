@@ -40,12 +40,11 @@ enum err forecaster_carries(const struct forecaster *f, struct error *e);
 
 /* One series to forecast. Pointers are borrowed. */
 struct forecast {
-	const double *context;   /* [pipeline_context][columns], NaN filled already; with a state [rows][columns] */
+	const double *context;   /* [pipeline_context][columns], NaN filled already; with a state [window][columns] */
+	float *state;            /* where forecaster_carries(): net_state_size() numbers, behind the rows before, zeros at
+	                          * first; becomes that behind these. NULL: a context is read from its beginning */
 	int window;              /* the network reads the last so many steps of the window: 1 …; 0: all, an autoencoder's
 	                          * only choice */
-	float *state;            /* where forecaster_carries(): net_state_size() numbers, of the rows before, zeros at first;
-	                          * becomes that behind these. NULL: a context is read from its beginning */
-	int rows;                /* with a state: 1 … window */
 	float *attention;        /* [horizon][steps read] or NULL */
 	double *mean;            /* [targets][steps], own units; steps: forecaster_steps() */
 	int quantiles;           /* 0 … */
