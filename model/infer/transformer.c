@@ -2,6 +2,7 @@
 #include "model/infer/transformer.h"
 
 #include <math.h>
+#include <string.h>
 
 /* A norm has no inputs: its weights, its biases and the mask of its units are packed as sums. */
 static struct pack norm_shape(int lanes, int units)
@@ -17,7 +18,6 @@ void transformer_shape(struct transformer *t, const struct net_spec *s, int lane
 		.inputs = net_encoder_inputs(s), .hidden = hidden, .width = kernels_pad(hidden), .layers = s->layers,
 		.heads = s->heads, .head = kernels_pad(d), .feedforward = kernels_pad(s->feedforward),
 		.norm_first = s->norm_first, .gelu = s->gelu, .causal = s->causal,
-		.score_scale = (float)(ATTEND_SCALE_DOT / sqrt(d)),
 	};
 	t->embedding = pack_shape(lanes, t->inputs, hidden, 1, 1);
 	for (int i = 0; i < s->layers; i++)
@@ -64,9 +64,10 @@ static void pack_qkv(const struct transformer *t, const struct packer *k, struct
 	const int d = t->hidden / t->heads;
 
 	for (int i = 0; i < 3 * t->heads; i++) {
-		const struct piece rows = { weight + (size_t)i * d * t->hidden, d, t->hidden, t->hidden, 1 };
+		const double scale = i < t->heads ? ATTEND_SCALE_DOT / sqrt(d) : 1;
+		const struct piece rows = { weight + (size_t)i * d * t->hidden, d, t->hidden, t->hidden, scale };
 		pack_weights(k, p, 0, i * t->head, 0, &rows);
-		pack_bias(k, p, 0, i * t->head, d, bias + (size_t)i * d, 1);
+		pack_bias(k, p, 0, i * t->head, d, bias + (size_t)i * d, scale);
 	}
 }
 
@@ -135,21 +136,63 @@ static void add(float *restrict x, const float *restrict y, size_t n)
 		x[i] += y[i];
 }
 
-/* mixed of every step: each head by itself, a step at a time. */
-static void mix(const struct transformer *t, const struct kernels *k, int T, const struct transformer_scratch *s)
+/* The keys of a head, rows of x `stride` apart: transposed. Of the last panel, those behind T are any numbers. */
+static struct pack pack_keys(const struct transformer *t, int lanes, int T, const float *x, size_t stride,
+                             const struct transformer_scratch *s)
+{
+	struct pack p = pack_shape(lanes, t->head, T, 1, 1);
+
+	p.w = s->keys;
+	p.bias = s->zeros;
+	for (int step = 0; step < T; step++, x += stride) {
+		float *key = p.w + (size_t)(step / lanes) * t->head * lanes + step % lanes;
+		for (int i = 0; i < t->head; i++)
+			key[i * lanes] = x[i];
+	}
+	return p;
+}
+
+static struct pack pack_values(const struct transformer *t, int lanes, int T, const float *x, size_t stride,
+                               const struct transformer_scratch *s)
+{
+	struct pack p = pack_shape(lanes, T, t->head, 1, 1);
+	float *value = s->values;
+
+	p.w = s->values;
+	p.bias = s->zeros;
+	for (int panel = 0; panel < p.panels; panel++)
+		for (int step = 0; step < T; step++, value += lanes)
+			memcpy(value, x + step * stride + (size_t)panel * lanes, (size_t)lanes * sizeof *value);
+	return p;
+}
+
+/* mixed of every step, of one head. Of a causal one, steps see themselves and those before. */
+static void mix_head(const struct transformer *t, const struct kernels *k, int T, int head,
+                     const struct transformer_scratch *s)
 {
 	const size_t part = (size_t)t->heads * t->head, stride = 3 * part;
+	const float *q = s->qkv + (size_t)head * t->head;
+	float *mixed = s->mixed + (size_t)head * t->head;
+	struct pack keys = pack_keys(t, k->width, T, q + part, stride, s);
+	struct pack values = pack_values(t, k->width, T, q + 2 * part, stride, s);
 
-	for (int i = 0; i < t->heads; i++)
-		for (int step = 0; step < T; step++) {
-			const float *head = s->qkv + (size_t)i * t->head;
-			k->attend(&(struct attend){
-				.T = t->causal ? step + 1 : T, .attention = t->head, .hidden = t->head,
-				.query = head + (size_t)step * stride, .keys = head + part, .key_stride = stride,
-				.scale = t->score_scale, .states = head + 2 * part, .state_stride = stride,
-				.weights = s->weights, .context = s->mixed + (size_t)step * part + (size_t)i * t->head,
-			});
-		}
+	for (int first = 0; first < T; first += KERNEL_ROWS) {
+		const int steps = T - first < KERNEL_ROWS ? T - first : KERNEL_ROWS;
+		const int seen = t->causal ? first + steps : T;
+
+		keys.panels = kernels_pad(seen) / k->width;
+		values.in = seen;
+		k->linear(&keys, steps, q + first * stride, stride, s->scores, s->score_stride);
+		k->softmax(steps, t->causal ? first + 1 : T, t->causal, kernels_pad(seen), s->scores, s->score_stride);
+		k->linear(&values, steps, s->scores, s->score_stride, mixed + first * part, part);
+	}
+}
+
+static void mix(const struct transformer *t, const struct kernels *k, int T, const struct transformer_scratch *s)
+{
+	memset(s->zeros, 0, (size_t)transformer_zeros(t, T) * sizeof *s->zeros);
+	for (int head = 0; head < t->heads; head++)
+		mix_head(t, k, T, head, s);
 }
 
 static void norm(const struct transformer *t, const struct kernels *k, const struct pack *p, int T, const float *x,
