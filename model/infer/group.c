@@ -46,6 +46,7 @@ static void layout_transformer(struct group *g, const struct transformer *t, siz
 		.mixed = take(room, T * part),
 		.narrow = take(room, T * (size_t)t->width),
 		.wide = take(room, TRANSFORMER_STEPS * (size_t)t->feedforward),
+		.positions = take(room, T * (size_t)t->width),
 		.keys = take(room, padded * (size_t)t->head),
 		.values = take(room, T * (size_t)t->head),
 		.zeros = take(room, (size_t)transformer_zeros(t, (int)T)),

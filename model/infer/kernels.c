@@ -323,9 +323,8 @@ INLINE int widest(const int R, const int G)
 {
 	const int fit = VEC_ACCUMULATORS / (R * G);
 	const int most = G == 1 ? 4 : G == 4 && R == 1 ? VEC_PARTS : 2;
-	const int panels = fit < most ? fit : most;
 
-	return panels >= 4 ? 4 : panels >= 2 ? 2 : 1;
+	return fit < most ? fit : most;
 }
 
 /* All panels of R rows: as many at once as a tile has, what is left over by two and alone. */
@@ -509,13 +508,20 @@ static void divide(float *s, int n, float divisor)
 		vf_store(s + i, vf_load(s + i) * inverse);
 }
 
+/* Each turn over all rows: none waits for another's sum across lanes. */
 static void softmax(int rows, int n, int step, int padded, float *s, size_t stride)
 {
-	for (; rows > 0; rows--, n += step, s += stride) {
-		for (int i = n; i < padded; i++)
-			s[i] = -INFINITY;
-		divide(s, padded, exponentials(s, padded, greatest(s, padded)));
-	}
+	float max[KERNEL_ROWS], sum[KERNEL_ROWS];
+
+	for (int r = 0; r < rows; r++)
+		for (int i = n + r * step; i < padded; i++)
+			s[r * stride + i] = -INFINITY;
+	for (int r = 0; r < rows; r++)
+		max[r] = greatest(s + r * stride, padded);
+	for (int r = 0; r < rows; r++)
+		sum[r] = exponentials(s + r * stride, padded, max[r]);
+	for (int r = 0; r < rows; r++)
+		divide(s + r * stride, padded, sum[r]);
 }
 
 static void attend(const struct attend *a)
@@ -562,6 +568,12 @@ static void layer_norm(const struct pack *p, int units, int rows, const float *x
 	}
 }
 
+static void add(float *x, const float *y, size_t n)
+{
+	for (size_t i = 0; i < n; i += VF)
+		vf_store(x + i, vf_load(x + i) + vf_load(y + i));
+}
+
 static void sigmoid_all(float *x, size_t n)
 {
 	for (size_t i = 0; i < n; i += VF)
@@ -597,4 +609,4 @@ const struct kernels kernels_c = { "c",
 #endif
 	VF, linear,
 	{ CELL_FORMS(STEP) },
-	attend, softmax, layer_norm, sigmoid_all, tanh_all, relu_all, gelu_all };
+	attend, softmax, layer_norm, add, sigmoid_all, tanh_all, relu_all, gelu_all };

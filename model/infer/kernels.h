@@ -89,12 +89,14 @@ struct kernels {
 	void (*linear)(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride);
 	void (*cell[FORM_COUNT])(const struct cell *c, const struct cell_step *s);
 	void (*attend)(const struct attend *a);
-	/* In place, rows of 2^(s - greatest) over their sum, which is 1: the first has n scores, each further one `step`
-	 * more than the one before, and zeros behind them up to `padded`, a multiple of KERNEL_UNITS. */
+	/* In place, up to KERNEL_ROWS rows of scores s become 2^(s - greatest) over the sum of these. The first has n, each
+	 * further one `step` more than the one before, and zeros behind them up to `padded`, a multiple of KERNEL_UNITS. */
 	void (*softmax)(int rows, int n, int step, int padded, float *s, size_t stride);
 	/* Layer normalisation of rows of `units` numbers, zero behind them, by a pack of NORM_SUMS; y may be x. */
 	void (*layer_norm)(const struct pack *p, int units, int rows, const float *x, float *y, size_t stride);
-	/* In place over n numbers, n a multiple of KERNEL_UNITS. The first two let tests see the gates' functions. */
+	/* x += y over n numbers, n a multiple of KERNEL_UNITS. */
+	void (*add)(float *x, const float *y, size_t n);
+	/* In place over as many. The first two let tests see the gates' functions. */
 	void (*sigmoid)(float *x, size_t n);
 	void (*tanh)(float *x, size_t n);
 	void (*relu)(float *x, size_t n);

@@ -112,17 +112,18 @@ void transformer_pack(struct transformer *t, const struct net_spec *s, const str
 
 /* sin and cos of t times each pair's frequency, from step to step by turning: in double it stays exact enough
  * for any window, and costs no table. */
-static void add_positions(const struct transformer *t, int T, float *y)
+void transformer_positions(const struct transformer *t, int T, float *positions)
 {
+	memset(positions, 0, (size_t)T * t->width * sizeof *positions);
 	for (int j = 0; j < t->hidden; j += 2) {
 		const double frequency = pow(10000, -(double)j / t->hidden);
 		const double turn_sin = sin(frequency), turn_cos = cos(frequency);
 		double s = 0, c = 1;
 		for (int i = 0; i < T; i++) {
-			float *pair = y + (size_t)i * t->width + j;
-			pair[0] += (float)s;
+			float *pair = positions + (size_t)i * t->width + j;
+			pair[0] = (float)s;
 			if (j + 1 < t->hidden)
-				pair[1] += (float)c;
+				pair[1] = (float)c;
 			const double next = s * turn_cos + c * turn_sin;
 			c = c * turn_cos - s * turn_sin;
 			s = next;
@@ -130,10 +131,12 @@ static void add_positions(const struct transformer *t, int T, float *y)
 	}
 }
 
-static void add(float *restrict x, const float *restrict y, size_t n)
+/* n rows of x, `stride` apart, become the columns of a panel. */
+static void pack_panel(int lanes, int n, int head, const float *x, size_t stride, float *panel)
 {
-	for (size_t i = 0; i < n; i++)
-		x[i] += y[i];
+	for (int i = 0; i < head; i++, panel += lanes)
+		for (int column = 0; column < n; column++)
+			panel[column] = x[column * stride + i];
 }
 
 /* The keys of a head, rows of x `stride` apart: transposed. Of the last panel, those behind T are any numbers. */
@@ -144,11 +147,8 @@ static struct pack pack_keys(const struct transformer *t, int lanes, int T, cons
 
 	p.w = s->keys;
 	p.bias = s->zeros;
-	for (int step = 0; step < T; step++, x += stride) {
-		float *key = p.w + (size_t)(step / lanes) * t->head * lanes + step % lanes;
-		for (int i = 0; i < t->head; i++)
-			key[i * lanes] = x[i];
-	}
+	for (int first = 0; first < T; first += lanes, x += lanes * stride)
+		pack_panel(lanes, T - first < lanes ? T - first : lanes, t->head, x, stride, p.w + (size_t)first * t->head);
 	return p;
 }
 
@@ -215,7 +215,7 @@ static const float *sublayer_begin(const struct transformer *t, const struct ker
 static void sublayer_end(const struct transformer *t, const struct kernels *k, const struct pack *p, int T, float *x,
                          const float *narrow)
 {
-	add(x, narrow, (size_t)T * t->width);
+	k->add(x, narrow, (size_t)T * t->width);
 	if (!t->norm_first)
 		norm(t, k, p, T, x, x);
 }
@@ -250,7 +250,7 @@ void transformer_run(const struct transformer *t, const struct kernels *k, int T
 	const size_t width = (size_t)t->width;
 
 	k->linear(&t->embedding, T, x, (size_t)t->inputs, y, width);
-	add_positions(t, T, y);
+	k->add(y, s->positions, (size_t)T * width);
 	for (int i = 0; i < t->layers; i++) {
 		attention(t, &t->layer[i], k, T, y, s);
 		for (int first = 0; first < T; first += TRANSFORMER_STEPS)

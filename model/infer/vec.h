@@ -84,19 +84,25 @@ static inline void vf_store(float *p, vf v)
 	memcpy(p, &v, sizeof v);
 }
 
+/* A quarter of VEC_LANES. */
+typedef float vq __attribute__((vector_size(16)));
+
 /* The sum of 16 lanes held in VEC_PARTS vectors. */
 static inline float vf_sum16(const vf part[VEC_PARTS])
 {
-	float lane[VEC_LANES];
+	vq lane[VEC_LANES / 4];
 
 	memcpy(lane, part, sizeof lane);
-	for (int half = VEC_LANES / 2; half > 0; half /= 2)
-		for (int i = 0; i < half; i++)
-			lane[i] += lane[i + half];
-	return lane[0];
+	const vq sum = (lane[0] + lane[2]) + (lane[1] + lane[3]);
+	return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
-/* The greatest of 16 lanes. */
+static inline float greater(float a, float b)
+{
+	return a > b ? a : b;
+}
+
+/* The greatest of them. */
 static inline float vf_max16(const vf part[VEC_PARTS])
 {
 	float lane[VEC_LANES];
@@ -104,7 +110,7 @@ static inline float vf_max16(const vf part[VEC_PARTS])
 	memcpy(lane, part, sizeof lane);
 	for (int half = VEC_LANES / 2; half > 0; half /= 2)
 		for (int i = 0; i < half; i++)
-			lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
+			lane[i] = greater(lane[i], lane[i + half]);
 	return lane[0];
 }
 
