@@ -38,14 +38,20 @@ static void layout_front(struct group *g, const struct infer_model *m, size_t ro
 
 static void layout_transformer(struct group *g, const struct transformer *t, size_t T, struct room *room)
 {
-	const size_t part = (size_t)t->heads * t->head;
+	const size_t part = (size_t)t->heads * t->head, padded = (size_t)kernels_pad((int)T);
+	const size_t score_stride = padded + LINE;
 
 	g->scratch = (struct transformer_scratch){
 		.qkv = take(room, T * 3 * part),
 		.mixed = take(room, T * part),
 		.narrow = take(room, T * (size_t)t->width),
 		.wide = take(room, TRANSFORMER_STEPS * (size_t)t->feedforward),
-		.weights = g->weights,
+		.positions = take(room, T * (size_t)t->width),
+		.keys = take(room, padded * (size_t)t->head),
+		.values = take(room, T * (size_t)t->head),
+		.zeros = take(room, (size_t)transformer_zeros(t, (int)T)),
+		.scores = take(room, KERNEL_ROWS * score_stride),
+		.score_stride = score_stride,
 	};
 }
 

@@ -43,7 +43,7 @@ struct group {
 	/* encoder */
 	float *states[2];    size_t state_stride;       /* [row][slot][width], layers take turns */
 	float *c;                                       /* [row][width] an LSTM's: a layer's, then the decoder's */
-	struct transformer_scratch scratch;             /* of one row; shares weights */
+	struct transformer_scratch scratch;             /* of one row */
 	/* decoder */
 	float *keys;         size_t key_stride;         /* [row][T][attention], additive score */
 	float *query;                                   /* [row][attention], additive score */

@@ -31,9 +31,7 @@
 #define MAX_ROWS_OF_4   (VEC_ACCUMULATORS >= 24 ? 6 : 2)
 #define MAX_ROWS_INT8   (VEC_ACCUMULATORS >= 24 ? 8 : VEC_ACCUMULATORS / 4)
 _Static_assert(MAX_ROWS_INT8 <= MAX_ROWS && MAX_ROWS_OF_4 <= MAX_ROWS, "sweep() has a tile for any number of rows");
-/* Two, though one row could have more: a layer of 64 units is then two tiles at the
- * widest level, and a backward step finds the last tile's weights still in the cache. */
-#define MAX_PANELS 2
+#define MAX_PANELS 4
 #define MAX_GATES  4
 
 #define NORM_EPS   1e-5f   /* PyTorch's */
@@ -202,15 +200,6 @@ INLINE vf blend(vf z, vf n, vf h)
 	return vf_fma(z, h - n, n);
 }
 
-/* c' = f c + i g, written over c; h' = o tanh(c') */
-INLINE vf lstm_output(const vf sum[MAX_GATES], float *c)
-{
-	const vf state = vf_fma(vf_sigmoid(sum[1]), vf_load(c), vf_sigmoid(sum[0]) * vf_tanh(sum[2]));
-
-	vf_store(c, state);
-	return vf_sigmoid(sum[3]) * vf_tanh(state);
-}
-
 /* The rows' inputs, or their states, by their part of the weights, onto the sums. */
 INLINE void product_float(struct sums *c, const enum kind kind, const int R, const int S, const int G,
                           const enum pack_part part, const struct call *a, int row, int panel)
@@ -248,13 +237,59 @@ INLINE void product(struct sums *c, const enum kind kind, const int R, const int
 		product_float(c, kind, R, S, G, part, a, row, panel);
 }
 
-/* One tile: rows row … row + R - 1, panels panel … panel + S - 1; of the quantised rows, if there are any. */
+/* What a unit's last exponential waits for, into its sums: of a GRU the argument of n = tanh(x + r h), in sum 2, of
+ * an LSTM c' = f c + i g, in sum 0. */
+INLINE void prepare(const enum kind kind, const struct call *a, vf sum[MAX_GATES], vf input_part, int row, size_t unit)
+{
+	if (kind == GRU_RESET_AFTER)
+		sum[2] = vf_fma(vf_sigmoid(sum[0]), sum[2], input_part);
+	if (kind == LSTM) {
+		float *c = a->s.c + row * a->s.c_stride + unit;
+		sum[0] = vf_fma(vf_sigmoid(sum[1]), vf_load(c), vf_sigmoid(sum[0]) * vf_tanh(sum[2]));
+		vf_store(c, sum[0]);
+	}
+}
+
+/* The gates, and what a row's unit becomes. */
+INLINE void finish(const enum kind kind, const struct call *a, const vf sum[MAX_GATES], int row, size_t unit)
+{
+	const struct cell_step *st = &a->s;
+	float *out = st->out + row * st->out_stride + unit;
+	const size_t scratch = (size_t)row * a->p->panels * VF + unit, own = row * st->h_stride + unit;
+
+	switch (kind) {
+	case LINEAR:
+		vf_store(out, sum[0]);
+		break;
+	case GRU_RESET_AFTER:
+		vf_store(out, blend(vf_sigmoid(sum[1]), vf_tanh(sum[2]), vf_load(st->h + own)));
+		break;
+	case GRU_GATES:
+		vf_store(st->rh + scratch, vf_sigmoid(sum[0]) * vf_load(st->h + own));
+		vf_store(st->z + scratch, vf_sigmoid(sum[1]));
+		break;
+	case GRU_CANDIDATE:
+		vf_store(out, blend(vf_load(st->z + scratch), vf_tanh(sum[0]), vf_load(st->h + own)));
+		break;
+	case LSTM:
+		vf_store(out, vf_sigmoid(sum[3]) * vf_tanh(sum[0] * vf_set1((float)SCALE_TANH)));
+		break;
+	case RNN_TANH:
+		vf_store(out, vf_tanh(sum[0]));
+		break;
+	case RNN_RELU:
+		vf_store(out, vf_relu(sum[0]));
+		break;
+	}
+}
+
+/* One tile: rows row … row + R - 1, panels panel … panel + S - 1; of the quantised rows, if there are any. The gates are
+ * applied in two turns over the whole tile: the processor looks about a hundred operations ahead, which is two rows
+ * if each is finished before the next begins, and then waits for their exponentials. */
 INLINE void tile(const enum kind kind, const int R, const int S, const int G, const struct call *a, int row, int panel,
                  const struct quantised *q)
 {
 	const struct pack *p = a->p;
-	const struct cell_step *st = &a->s;
-	const size_t scratch_stride = (size_t)p->panels * VF;
 	const size_t unit = (size_t)panel * VF;
 	struct sums c;
 	vf input_part[MAX_ROWS][MAX_PANELS];   /* of n */
@@ -274,70 +309,56 @@ INLINE void tile(const enum kind kind, const int R, const int S, const int G, co
 		product(&c, kind, R, S, G, PART_STATE, a, row, panel, q);
 
 	UNROLL for (int r = 0; r < R; r++)
-		UNROLL for (int s = 0; s < S; s++) {
-			const size_t at = unit + (size_t)s * VF;
-			float *out = st->out + (row + r) * st->out_stride + at;
-			const size_t scratch = (row + r) * scratch_stride + at, own = (row + r) * st->h_stride + at;
-			const vf *sum = c.at[r][s];
-
-			switch (kind) {
-			case LINEAR:
-				vf_store(out, sum[0]);
-				break;
-			case GRU_RESET_AFTER:
-				vf_store(out, blend(vf_sigmoid(sum[1]),
-				                    vf_tanh(vf_fma(vf_sigmoid(sum[0]), sum[2], input_part[r][s])),
-				                    vf_load(st->h + own)));
-				break;
-			case GRU_GATES:
-				vf_store(st->rh + scratch, vf_sigmoid(sum[0]) * vf_load(st->h + own));
-				vf_store(st->z + scratch, vf_sigmoid(sum[1]));
-				break;
-			case GRU_CANDIDATE:
-				vf_store(out, blend(vf_load(st->z + scratch), vf_tanh(sum[0]), vf_load(st->h + own)));
-				break;
-			case LSTM:
-				vf_store(out, lstm_output(sum, st->c + (row + r) * st->c_stride + at));
-				break;
-			case RNN_TANH:
-				vf_store(out, vf_tanh(sum[0]));
-				break;
-			case RNN_RELU:
-				vf_store(out, vf_relu(sum[0]));
-				break;
-			}
-		}
+		UNROLL for (int s = 0; s < S; s++)
+			prepare(kind, a, c.at[r][s], input_part[r][s], row + r, unit + (size_t)s * VF);
+	UNROLL for (int r = 0; r < R; r++)
+		UNROLL for (int s = 0; s < S; s++)
+			finish(kind, a, c.at[r][s], row + r, unit + (size_t)s * VF);
 }
 
-/* All panels of R rows: as many at once as registers allow, what is left over alone. */
+/* Panels of a tile: four of one sum, else two. Not more, though few rows have the registers: a layer of 64 units is
+ * then two tiles at the widest level, and a backward step finds the last tile's weights still in the first-level cache.
+ * Of an LSTM's one row so much as one panel of the widest level stays there. */
+INLINE int widest(const int R, const int G)
+{
+	const int fit = VEC_ACCUMULATORS / (R * G);
+	const int most = G == 1 ? 4 : G == 4 && R == 1 ? VEC_PARTS : 2;
+
+	return fit < most ? fit : most;
+}
+
+/* All panels of R rows: as many at once as a tile has, what is left over by two and alone. */
 INLINE void panels(const enum kind kind, const int R, const int G, const bool int8, const struct call *a, int row)
 {
-	const int fit = VEC_ACCUMULATORS / (R * G), S = fit > MAX_PANELS ? MAX_PANELS : fit;
-	const int all = a->p->panels, groups = (all + S - 1) / S;
+	const int S = widest(R, G), all = a->p->panels, groups = (all + S - 1) / S;
 	struct quantised q;
 
 	if (int8)
 		quantise_rows(kind, R, a, row, &q);
 	for (int i = 0; i < groups; i++) {
 		int panel = (a->s.backward ? groups - 1 - i : i) * S;
-		if (panel + S <= all)
+		if (panel + S <= all) {
 			tile(kind, R, S, G, a, row, panel, int8 ? &q : NULL);
-		else
-			for (; panel < all; panel++)
-				tile(kind, R, 1, G, a, row, panel, int8 ? &q : NULL);
+			continue;
+		}
+		if (S > 2 && panel + 2 <= all) {
+			tile(kind, R, 2, G, a, row, panel, int8 ? &q : NULL);
+			panel += 2;
+		}
+		if (panel < all)
+			tile(kind, R, 1, G, a, row, panel, int8 ? &q : NULL);
 	}
 }
 
-/* All rows, the tallest tile first. */
+/* All rows, dealt out evenly: eight by six at most are four and four. */
 INLINE void sweep(const enum kind kind, const int G, const bool int8, const struct call *a)
 {
 	const int tallest = G == 4 ? MAX_ROWS_OF_4 : int8 ? MAX_ROWS_INT8 : MAX_ROWS;
-	const int room = int8 ? INT8_ROOM / int8_row(a->in, a->hid) : tallest;
+	const int room = int8 ? INT8_ROOM / int8_row(a->in, a->hid) : tallest, most = room < tallest ? room : tallest;
 
 	for (int row = 0, rows; row < a->s.rows; row += rows) {
-		rows = a->s.rows - row;
-		rows = rows > tallest ? tallest : rows;
-		rows = rows > room ? room : rows;
+		const int left = a->s.rows - row, tiles = (left + most - 1) / most;
+		rows = (left + tiles - 1) / tiles;
 		switch (rows) {
 #if VEC_ACCUMULATORS >= 24
 		case 8: if (tallest >= 8) panels(kind, 8, G, int8, a, row); break;
@@ -360,7 +381,7 @@ INLINE void run_linear(const bool int8, const struct pack *p, int rows, const fl
 {
 	const struct cell_step s = { .rows = rows, .x = x, .x_stride = x_stride, .out = out, .out_stride = out_stride };
 
-	sweep(LINEAR, 1, int8, &(struct call){ .p = p, .in = p->k, .s = s });
+	sweep(LINEAR, 1, int8, &(struct call){ .p = p, .in = p->in, .s = s });
 }
 
 INLINE void run_cell(const enum cell_form form, const bool int8, const struct cell *c, const struct cell_step *s)
@@ -452,8 +473,21 @@ static float score(const struct attend *a, int t)
 	return a->v ? additive_score(a->attention, a->query, k, a->v) : dot_score(a->attention, a->query, k, a->scale);
 }
 
-/* 2^(s - max) over their sum, in place over whole vectors; behind T stands -inf, which gives 0. */
-static void softmax2(float *s, int n, float max)
+/* The greatest of n scores, whole vectors; -inf stands behind the last. A NaN is left to the sum. */
+static float greatest(const float *s, int n)
+{
+	vf max[VEC_PARTS];
+
+	UNROLL for (int j = 0; j < VEC_PARTS; j++)
+		max[j] = vf_load(s + j * VF);
+	for (int i = VEC_LANES; i < n; i += VEC_LANES)
+		UNROLL for (int j = 0; j < VEC_PARTS; j++)
+			max[j] = vf_max(max[j], vf_load(s + i + j * VF));
+	return vf_max16(max);
+}
+
+/* 2^(s - max), in place; returns their sum. */
+static float exponentials(float *s, int n, float max)
 {
 	vf sum[VEC_PARTS] = { 0 };
 
@@ -463,23 +497,38 @@ static void softmax2(float *s, int n, float max)
 			vf_store(s + i + j * VF, e);
 			sum[j] += e;
 		}
-	const vf total = vf_set1(vf_sum16(sum));
+	return vf_sum16(sum);
+}
+
+static void divide(float *s, int n, float divisor)
+{
+	const vf inverse = vf_set1(1 / divisor);
+
 	for (int i = 0; i < n; i += VF)
-		vf_store(s + i, vf_load(s + i) / total);
+		vf_store(s + i, vf_load(s + i) * inverse);
+}
+
+/* Each turn over all rows: none waits for another's sum across lanes. */
+static void softmax(int rows, int n, int step, int padded, float *s, size_t stride)
+{
+	float max[KERNEL_ROWS], sum[KERNEL_ROWS];
+
+	for (int r = 0; r < rows; r++)
+		for (int i = n + r * step; i < padded; i++)
+			s[r * stride + i] = -INFINITY;
+	for (int r = 0; r < rows; r++)
+		max[r] = greatest(s + r * stride, padded);
+	for (int r = 0; r < rows; r++)
+		sum[r] = exponentials(s + r * stride, padded, max[r]);
+	for (int r = 0; r < rows; r++)
+		divide(s + r * stride, padded, sum[r]);
 }
 
 static void attend(const struct attend *a)
 {
-	const int padded = kernels_pad(a->T);
-	float max = -INFINITY;
-
-	for (int t = 0; t < a->T; t++) {
+	for (int t = 0; t < a->T; t++)
 		a->weights[t] = score(a, t);
-		max = a->weights[t] > max ? a->weights[t] : max;   /* a NaN score is left to the sum */
-	}
-	for (int t = a->T; t < padded; t++)
-		a->weights[t] = -INFINITY;
-	softmax2(a->weights, padded, max);
+	softmax(1, a->T, 0, kernels_pad(a->T), a->weights, 0);
 
 	for (int i = 0; i < a->hidden; i += VEC_LANES) {
 		vf sum[VEC_PARTS] = { 0 };
@@ -519,16 +568,22 @@ static void layer_norm(const struct pack *p, int units, int rows, const float *x
 	}
 }
 
+static void add(float *x, const float *y, size_t n)
+{
+	for (size_t i = 0; i < n; i += VF)
+		vf_store(x + i, vf_load(x + i) + vf_load(y + i));
+}
+
 static void sigmoid_all(float *x, size_t n)
 {
 	for (size_t i = 0; i < n; i += VF)
-		vf_store(x + i, vf_sigmoid(vf_load(x + i)));
+		vf_store(x + i, vf_sigmoid(vf_load(x + i) * vf_set1((float)SCALE_SIGMOID)));
 }
 
 static void tanh_all(float *x, size_t n)
 {
 	for (size_t i = 0; i < n; i += VF)
-		vf_store(x + i, vf_tanh(vf_load(x + i)));
+		vf_store(x + i, vf_tanh(vf_load(x + i) * vf_set1((float)SCALE_TANH)));
 }
 
 static void relu_all(float *x, size_t n)
@@ -556,4 +611,4 @@ const struct kernels kernels_c = { "c",
 #endif
 	VF, linear,
 	{ CELL_FORMS(STEP) },
-	attend, layer_norm, sigmoid_all, tanh_all, relu_all, gelu_all };
+	attend, softmax, layer_norm, add, sigmoid_all, tanh_all, relu_all, gelu_all };

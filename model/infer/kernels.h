@@ -36,7 +36,7 @@ enum pack_part { PART_INPUT, PART_STATE, PACK_PARTS };
 
 struct pack {
 	int k, panels, gates, sums;
-	int in;              /* of k, the input's */
+	int in;              /* of k, the input's; a linear meets only these */
 	float *w, *bias;
 	int8_t *q;           /* quantised: the weights, and w is NULL; else NULL */
 	float *scale;        /* of q */
@@ -86,13 +86,18 @@ struct attend {
 struct kernels {
 	const char *name;
 	int width;
-	/* out [rows][panels * width] = W x + bias; x [rows][p->k] */
+	/* out [rows][panels * width] = W x + bias; x [rows][p->in] */
 	void (*linear)(const struct pack *p, int rows, const float *x, size_t x_stride, float *out, size_t out_stride);
 	void (*cell[FORM_COUNT])(const struct cell *c, const struct cell_step *s);
 	void (*attend)(const struct attend *a);
+	/* In place, up to KERNEL_ROWS rows of scores s become 2^(s - greatest) over the sum of these. The first has n, each
+	 * further one `step` more than the one before, and zeros behind them up to `padded`, a multiple of KERNEL_UNITS. */
+	void (*softmax)(int rows, int n, int step, int padded, float *s, size_t stride);
 	/* Layer normalisation of rows of `units` numbers, zero behind them, by a pack of NORM_SUMS; y may be x. */
 	void (*layer_norm)(const struct pack *p, int units, int rows, const float *x, float *y, size_t stride);
-	/* In place over n numbers, n a multiple of KERNEL_UNITS. The first two let tests see the gates' functions. */
+	/* x += y over n numbers, n a multiple of KERNEL_UNITS. */
+	void (*add)(float *x, const float *y, size_t n);
+	/* In place over as many. The first two let tests see the gates' functions. */
 	void (*sigmoid)(float *x, size_t n);
 	void (*tanh)(float *x, size_t n);
 	void (*relu)(float *x, size_t n);
@@ -111,8 +116,13 @@ const struct kernels *kernels_find(const char *name);
 /** The widest that this CPU runs; GATECAST_CPU=c|avx2|avx512|neon in the environment asks for another. */
 const struct kernels *kernels_best(void);
 
+/* What the arguments of gates and candidates are multiplied by, in their weights and biases: sigmoid(x) is
+ * 1 / (1 + 2^(SCALE_SIGMOID x)), tanh(x) is 2 / (1 + 2^(SCALE_TANH x)) - 1. */
+#define SCALE_SIGMOID (-1.44269504088896340736)      /* -log2(e) */
+#define SCALE_TANH    (-2.88539008177792681472)      /* -2 log2(e) */
+
 /* What attention's score folds into the key and query weights and into v: see attend() in kernels.c. */
-#define ATTEND_SCALE_IN  (-2.88539008177792681472)   /* -2 log2(e) */
+#define ATTEND_SCALE_IN  SCALE_TANH
 #define ATTEND_SCALE_V   (2.88539008177792681472)    /*  2 log2(e) */
 #define ATTEND_SCALE_DOT (1.44269504088896340736)    /*  log2(e), over the root of the width */
 

@@ -1,7 +1,7 @@
 /* model.c - packs the flat block of a network for the kernels.
  *
  * PyTorch's [out][in] rows become panels (kernels.h); biases that always meet
- * are added, the scales of attention's score are folded in. All packs live in
+ * are added, the scales of gates and of attention's score are folded in. All packs live in
  * one aligned block, those that a spec does not have with no numbers, and
  * behind them the tables, which are no products' weights:
  *
@@ -211,7 +211,18 @@ static enum err model_place(struct infer_model *m, struct error *e)
 	return ERR_OK;
 }
 
-struct cell_source { const float *wi, *wh, *bi, *bh; };
+struct cell_source {
+	enum cell_type type;
+	const float *wi, *wh, *bi, *bh;
+};
+
+/* What the argument of a gate is multiplied by: what its function in kernels.c asks for. */
+static double argument_scale(enum cell_form form, enum cell_type type, int gate)
+{
+	if (form == FORM_RNN_RELU)
+		return 1;
+	return cell_gate(type, gate)->candidate ? SCALE_TANH : SCALE_SIGMOID;
+}
 
 /* Where gate `gate`, in PyTorch's order, is packed, and at which sums its two biases start. */
 static void pack_gate(const struct packer *k, struct cell *c, int gate, const struct cell_source *t)
@@ -222,19 +233,21 @@ static void pack_gate(const struct packer *k, struct cell *c, int gate, const st
 	const bool apart = p->sums > p->gates && at == p->gates - 1;   /* the state's part has a sum of its own */
 	const int state_sum = apart ? p->gates : at;
 	const size_t row = (size_t)gate * c->hid;
+	const double scale = argument_scale(c->form, t->type, gate);
 
-	pack_weights(k, p, at, 0, 0, &(struct piece){ t->wi + row * c->in, c->hid, c->in, c->in, 1 });
-	pack_weights(k, p, at, 0, c->in, &(struct piece){ t->wh + row * c->hid, c->hid, c->hid, c->hid, 1 });
+	pack_weights(k, p, at, 0, 0, &(struct piece){ t->wi + row * c->in, c->hid, c->in, c->in, scale });
+	pack_weights(k, p, at, 0, c->in, &(struct piece){ t->wh + row * c->hid, c->hid, c->hid, c->hid, scale });
 	if (t->bi) {
-		pack_bias(k, p, at, 0, c->hid, t->bi + row, 1);
-		pack_bias(k, p, state_sum, 0, c->hid, t->bh + row, 1);
+		pack_bias(k, p, at, 0, c->hid, t->bi + row, scale);
+		pack_bias(k, p, state_sum, 0, c->hid, t->bh + row, scale);
 	}
 }
 
 /* The cell whose tensors have these words around their names: "encoder", "_l0_reverse". */
-static void pack_cell(const struct packer *k, struct cell *c, const char *part, const char *suffix)
+static void pack_cell(const struct packer *k, struct cell *c, enum cell_type type, const char *part, const char *suffix)
 {
 	const struct cell_source t = {
+		.type = type,
 		.wi = packer_tensor(k, "%s.weight_ih%s", part, suffix),
 		.wh = packer_tensor(k, "%s.weight_hh%s", part, suffix),
 		.bi = packer_tensor(k, "%s.bias_ih%s", part, suffix),
@@ -251,7 +264,7 @@ static void pack_recurrent(struct infer_model *m, const struct packer *k)
 		for (int d = 0; d < net_directions(&m->spec); d++) {
 			char suffix[CELL_SUFFIX];
 			net_cell_suffix(l, d, suffix);
-			pack_cell(k, &m->encoder[l][d], "encoder", suffix);
+			pack_cell(k, &m->encoder[l][d], net_encoder_cell(&m->spec), "encoder", suffix);
 		}
 }
 
@@ -312,7 +325,7 @@ static void model_pack(struct infer_model *m, const struct packer *k)
 	else
 		pack_recurrent(m, k);
 	if (has_cell(s))
-		pack_cell(k, &m->cell, "decoder.cell", "");
+		pack_cell(k, &m->cell, net_decoder_cell(s), "decoder.cell", "");
 	if (net_additive(s))
 		pack_score(m, k);
 	if (s->decoder == DECODER_SEGMENT)

@@ -2,6 +2,7 @@
 #include "model/infer/transformer.h"
 
 #include <math.h>
+#include <string.h>
 
 /* A norm has no inputs: its weights, its biases and the mask of its units are packed as sums. */
 static struct pack norm_shape(int lanes, int units)
@@ -17,7 +18,6 @@ void transformer_shape(struct transformer *t, const struct net_spec *s, int lane
 		.inputs = net_encoder_inputs(s), .hidden = hidden, .width = kernels_pad(hidden), .layers = s->layers,
 		.heads = s->heads, .head = kernels_pad(d), .feedforward = kernels_pad(s->feedforward),
 		.norm_first = s->norm_first, .gelu = s->gelu, .causal = s->causal,
-		.score_scale = (float)(ATTEND_SCALE_DOT / sqrt(d)),
 	};
 	t->embedding = pack_shape(lanes, t->inputs, hidden, 1, 1);
 	for (int i = 0; i < s->layers; i++)
@@ -64,9 +64,10 @@ static void pack_qkv(const struct transformer *t, const struct packer *k, struct
 	const int d = t->hidden / t->heads;
 
 	for (int i = 0; i < 3 * t->heads; i++) {
-		const struct piece rows = { weight + (size_t)i * d * t->hidden, d, t->hidden, t->hidden, 1 };
+		const double scale = i < t->heads ? ATTEND_SCALE_DOT / sqrt(d) : 1;
+		const struct piece rows = { weight + (size_t)i * d * t->hidden, d, t->hidden, t->hidden, scale };
 		pack_weights(k, p, 0, i * t->head, 0, &rows);
-		pack_bias(k, p, 0, i * t->head, d, bias + (size_t)i * d, 1);
+		pack_bias(k, p, 0, i * t->head, d, bias + (size_t)i * d, scale);
 	}
 }
 
@@ -111,17 +112,18 @@ void transformer_pack(struct transformer *t, const struct net_spec *s, const str
 
 /* sin and cos of t times each pair's frequency, from step to step by turning: in double it stays exact enough
  * for any window, and costs no table. */
-static void add_positions(const struct transformer *t, int T, float *y)
+void transformer_positions(const struct transformer *t, int T, float *positions)
 {
+	memset(positions, 0, (size_t)T * t->width * sizeof *positions);
 	for (int j = 0; j < t->hidden; j += 2) {
 		const double frequency = pow(10000, -(double)j / t->hidden);
 		const double turn_sin = sin(frequency), turn_cos = cos(frequency);
 		double s = 0, c = 1;
 		for (int i = 0; i < T; i++) {
-			float *pair = y + (size_t)i * t->width + j;
-			pair[0] += (float)s;
+			float *pair = positions + (size_t)i * t->width + j;
+			pair[0] = (float)s;
 			if (j + 1 < t->hidden)
-				pair[1] += (float)c;
+				pair[1] = (float)c;
 			const double next = s * turn_cos + c * turn_sin;
 			c = c * turn_cos - s * turn_sin;
 			s = next;
@@ -129,27 +131,68 @@ static void add_positions(const struct transformer *t, int T, float *y)
 	}
 }
 
-static void add(float *restrict x, const float *restrict y, size_t n)
+/* n rows of x, `stride` apart, become the columns of a panel. */
+static void pack_panel(int lanes, int n, int head, const float *x, size_t stride, float *panel)
 {
-	for (size_t i = 0; i < n; i++)
-		x[i] += y[i];
+	for (int i = 0; i < head; i++, panel += lanes)
+		for (int column = 0; column < n; column++)
+			panel[column] = x[column * stride + i];
 }
 
-/* mixed of every step: each head by itself, a step at a time. */
-static void mix(const struct transformer *t, const struct kernels *k, int T, const struct transformer_scratch *s)
+/* The keys of a head, rows of x `stride` apart: transposed. Of the last panel, those behind T are any numbers. */
+static struct pack pack_keys(const struct transformer *t, int lanes, int T, const float *x, size_t stride,
+                             const struct transformer_scratch *s)
+{
+	struct pack p = pack_shape(lanes, t->head, T, 1, 1);
+
+	p.w = s->keys;
+	p.bias = s->zeros;
+	for (int first = 0; first < T; first += lanes, x += lanes * stride)
+		pack_panel(lanes, T - first < lanes ? T - first : lanes, t->head, x, stride, p.w + (size_t)first * t->head);
+	return p;
+}
+
+static struct pack pack_values(const struct transformer *t, int lanes, int T, const float *x, size_t stride,
+                               const struct transformer_scratch *s)
+{
+	struct pack p = pack_shape(lanes, T, t->head, 1, 1);
+	float *value = s->values;
+
+	p.w = s->values;
+	p.bias = s->zeros;
+	for (int panel = 0; panel < p.panels; panel++)
+		for (int step = 0; step < T; step++, value += lanes)
+			memcpy(value, x + step * stride + (size_t)panel * lanes, (size_t)lanes * sizeof *value);
+	return p;
+}
+
+/* mixed of every step, of one head. Of a causal one, steps see themselves and those before. */
+static void mix_head(const struct transformer *t, const struct kernels *k, int T, int head,
+                     const struct transformer_scratch *s)
 {
 	const size_t part = (size_t)t->heads * t->head, stride = 3 * part;
+	const float *q = s->qkv + (size_t)head * t->head;
+	float *mixed = s->mixed + (size_t)head * t->head;
+	struct pack keys = pack_keys(t, k->width, T, q + part, stride, s);
+	struct pack values = pack_values(t, k->width, T, q + 2 * part, stride, s);
 
-	for (int i = 0; i < t->heads; i++)
-		for (int step = 0; step < T; step++) {
-			const float *head = s->qkv + (size_t)i * t->head;
-			k->attend(&(struct attend){
-				.T = t->causal ? step + 1 : T, .attention = t->head, .hidden = t->head,
-				.query = head + (size_t)step * stride, .keys = head + part, .key_stride = stride,
-				.scale = t->score_scale, .states = head + 2 * part, .state_stride = stride,
-				.weights = s->weights, .context = s->mixed + (size_t)step * part + (size_t)i * t->head,
-			});
-		}
+	for (int first = 0; first < T; first += KERNEL_ROWS) {
+		const int steps = T - first < KERNEL_ROWS ? T - first : KERNEL_ROWS;
+		const int seen = t->causal ? first + steps : T;
+
+		keys.panels = kernels_pad(seen) / k->width;
+		values.in = seen;
+		k->linear(&keys, steps, q + first * stride, stride, s->scores, s->score_stride);
+		k->softmax(steps, t->causal ? first + 1 : T, t->causal, kernels_pad(seen), s->scores, s->score_stride);
+		k->linear(&values, steps, s->scores, s->score_stride, mixed + first * part, part);
+	}
+}
+
+static void mix(const struct transformer *t, const struct kernels *k, int T, const struct transformer_scratch *s)
+{
+	memset(s->zeros, 0, (size_t)transformer_zeros(t, T) * sizeof *s->zeros);
+	for (int head = 0; head < t->heads; head++)
+		mix_head(t, k, T, head, s);
 }
 
 static void norm(const struct transformer *t, const struct kernels *k, const struct pack *p, int T, const float *x,
@@ -172,7 +215,7 @@ static const float *sublayer_begin(const struct transformer *t, const struct ker
 static void sublayer_end(const struct transformer *t, const struct kernels *k, const struct pack *p, int T, float *x,
                          const float *narrow)
 {
-	add(x, narrow, (size_t)T * t->width);
+	k->add(x, narrow, (size_t)T * t->width);
 	if (!t->norm_first)
 		norm(t, k, p, T, x, x);
 }
@@ -207,7 +250,7 @@ void transformer_run(const struct transformer *t, const struct kernels *k, int T
 	const size_t width = (size_t)t->width;
 
 	k->linear(&t->embedding, T, x, (size_t)t->inputs, y, width);
-	add_positions(t, T, y);
+	k->add(y, s->positions, (size_t)T * width);
 	for (int i = 0; i < t->layers; i++) {
 		attention(t, &t->layer[i], k, T, y, s);
 		for (int first = 0; first < T; first += TRANSFORMER_STEPS)

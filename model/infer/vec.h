@@ -95,24 +95,42 @@ static inline void vf_store(float *p, vf v)
 	memcpy(p, &v, sizeof v);
 }
 
+/* A quarter of VEC_LANES. */
+typedef float vq __attribute__((vector_size(16)));
+
 /* The sum of 16 lanes held in VEC_PARTS vectors. */
 static inline float vf_sum16(const vf part[VEC_PARTS])
+{
+	vq lane[VEC_LANES / 4];
+
+	memcpy(lane, part, sizeof lane);
+	const vq sum = (lane[0] + lane[2]) + (lane[1] + lane[3]);
+	return (sum[0] + sum[2]) + (sum[1] + sum[3]);
+}
+
+static inline float greater(float a, float b)
+{
+	return a > b ? a : b;
+}
+
+/* The greatest of them. */
+static inline float vf_max16(const vf part[VEC_PARTS])
 {
 	float lane[VEC_LANES];
 
 	memcpy(lane, part, sizeof lane);
 	for (int half = VEC_LANES / 2; half > 0; half /= 2)
 		for (int i = 0; i < half; i++)
-			lane[i] += lane[i + half];
+			lane[i] = greater(lane[i], lane[i + half]);
 	return lane[0];
 }
 
-/* 2^x to a relative 1.5e-7: 2^n times a polynomial of degree 5 on [-1/2, 1/2],
+/* y + 2^x, to a relative 1.5e-7 of 2^x: 2^n times a polynomial of degree 5 on [-1/2, 1/2],
  * interpolated at the Chebyshev nodes. Exactly 0 from -127 down (so 2^-inf is
  * 0), bounded by 2^127. n is found by adding 1.5 * 2^23, which leaves it in the
  * low bits; the scale is multiplied, never added to the exponent, so that a
  * NaN stays one whatever its payload. */
-static inline vf vf_exp2(vf x)
+static inline vf vf_exp2_plus(vf x, vf y)
 {
 	const vf magic = vf_set1(0x1.8p23f);
 
@@ -125,20 +143,26 @@ static inline vf vf_exp2(vf x)
 	p = vf_fma(p, f, vf_set1(0x1.ebf906p-3f));
 	p = vf_fma(p, f, vf_set1(0x1.62e430p-1f));
 	p = vf_fma(p, f, vf_set1(0x1.000002p+0f));
-	return p * (vf)(((vu)shifted + 127) << 23);
+	return vf_fma(p, (vf)(((vu)shifted + 127) << 23), y);
 }
 
-/* Both to 3e-7 absolutely, NaN for NaN. */
-static inline vf vf_sigmoid(vf x)
+static inline vf vf_exp2(vf x)
+{
+	return vf_exp2_plus(x, vf_set1(0));
+}
+
+/* Gates' functions of x times SCALE_SIGMOID and SCALE_TANH of kernels.h, which are folded into the weights. Both to
+ * 3e-7 absolutely, NaN for NaN. */
+static inline vf vf_sigmoid(vf u)
 {
 	const vf one = vf_set1(1);
 
-	return one / (one + vf_exp2(x * vf_set1(-0x1.715476p+0f)));
+	return one / vf_exp2_plus(u, one);
 }
 
-static inline vf vf_tanh(vf x)
+static inline vf vf_tanh(vf u)
 {
-	return vf_set1(2) / (vf_set1(1) + vf_exp2(x * vf_set1(-0x1.715476p+1f))) - vf_set1(1);
+	return vf_set1(2) / vf_exp2_plus(u, vf_set1(1)) - vf_set1(1);
 }
 
 /* NaN for NaN. */

@@ -211,6 +211,77 @@ START_TEST(attend_is_the_softmax_of_scores)
 }
 END_TEST
 
+/* Rows of scores in units of log2, each `step` longer than the one before. */
+static void check_softmax(struct rng *r, int rows, int n, int step)
+{
+	const int longest = n + (rows - 1) * step, padded = kernels_pad(longest);
+	const size_t stride = (size_t)padded + 1;
+	float *s = must_alloc((size_t)rows * stride * sizeof *s), *got = must_alloc((size_t)rows * stride * sizeof *got);
+
+	draw_floats(r, s, (size_t)rows * stride, 150);
+	for (int row = 0; row < rows; row++)
+		s[row * stride + padded] = GUARD;
+	memcpy(got, s, (size_t)rows * stride * sizeof *got);
+	level->softmax(rows, n, step, padded, got, stride);
+	for (int row = 0; row < rows; row++, s += stride, got += stride) {
+		const int own = n + row * step;
+		double max = s[0], sum = 0;
+		for (int i = 1; i < own; i++)
+			max = fmax(max, s[i]);
+		for (int i = 0; i < own; i++)
+			sum += exp2(s[i] - max);
+		for (int i = 0; i < own; i++)
+			ck_assert(fabs(got[i] - exp2(s[i] - max) / sum) <= 5e-7);
+		for (int i = own; i < padded; i++)
+			ck_assert(got[i] == 0);
+		ck_assert(got[padded] == GUARD);
+	}
+	free(got - rows * stride);
+	free(s - rows * stride);
+}
+
+START_TEST(softmax_is_the_equation)
+{
+	struct rng r;
+
+	rng_init(&r, 16, RNG_TEST, 0);
+	for (int n = 1; n <= MAX_SIZE; n++)
+		for (int rows = 1; rows <= KERNEL_ROWS; rows++)
+			for (int step = 0; step < 2; step++)
+				check_softmax(&r, rows, n, step);
+}
+END_TEST
+
+/* A score that is not a number is in every sum of its row, and of no other. */
+START_TEST(softmax_keeps_nan)
+{
+	for (int at = 0; at < 2 * KERNEL_UNITS; at++) {
+		float s[2][2 * KERNEL_UNITS] = { 0 };
+		s[0][at] = NAN;
+		level->softmax(2, 2 * KERNEL_UNITS, 0, 2 * KERNEL_UNITS, s[0], 2 * KERNEL_UNITS);
+		for (int i = 0; i < 2 * KERNEL_UNITS; i++)
+			ck_assert(isnan(s[0][i]) && s[1][i] == 1.0f / (2 * KERNEL_UNITS));
+	}
+}
+END_TEST
+
+START_TEST(add_is_the_sum)
+{
+	struct rng r;
+	float x[MAX_SIZE + 1], y[MAX_SIZE + 1], got[MAX_SIZE + 1];
+
+	rng_init(&r, 17, RNG_TEST, 0);
+	for (size_t n = 0; n <= MAX_SIZE; n += KERNEL_UNITS) {
+		draw_floats(&r, x, MAX_SIZE + 1, 3);
+		draw_floats(&r, y, MAX_SIZE + 1, 3);
+		memcpy(got, x, sizeof got);
+		level->add(got, y, n);
+		for (size_t i = 0; i <= MAX_SIZE; i++)
+			ck_assert(got[i] == (i < n ? x[i] + y[i] : x[i]));
+	}
+}
+END_TEST
+
 /* The norm of a Transformer's first layer; in place on odd turns. */
 static void check_layer_norm(struct rng *r, int units)
 {
@@ -364,6 +435,9 @@ int main(int argc, char **argv)
 	tcase_add_test(t, linear_is_the_product);
 	tcase_add_loop_test(t, cells_are_the_equations, 0, CELL_CASES);
 	tcase_add_test(t, attend_is_the_softmax_of_scores);
+	tcase_add_test(t, softmax_is_the_equation);
+	tcase_add_test(t, softmax_keeps_nan);
+	tcase_add_test(t, add_is_the_sum);
 	tcase_add_test(t, layer_norm_is_the_equation);
 	tcase_add_test(t, activations_are_within_4e_7);
 	tcase_add_test(t, gate_functions_are_within_3e_7);
