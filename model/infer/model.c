@@ -368,7 +368,7 @@ static enum err model_quantise(struct infer_model *m, struct error *e)
 	struct pack *all[MAX_PACKS];
 	struct table table[TABLES];
 	const int n = packs_of(m, all);
-	float *block;
+	float *block = NULL;
 
 	tables_of(m, table);
 	const size_t tail = tables_size(table);
