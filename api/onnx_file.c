@@ -243,7 +243,7 @@ static int value_add(struct onnx_graph *g, const char *name, int producer, const
 
 static enum err read_initialisers(struct reader *r, const Onnx__GraphProto *p, struct error *e)
 {
-	struct onnx_array *t;
+	struct onnx_array *t = NULL;
 	enum err rc = take(r->arena, p->n_initializer, sizeof *t, &t, e);
 	for (size_t i = 0; !rc && i < p->n_initializer; i++) {
 		value_add(r->graph, text_or_empty(p->initializer[i]->name), ONNX_ABSENT, &t[i]);
@@ -313,7 +313,7 @@ static enum err read_outputs(struct reader *r, const Onnx__GraphProto *p, struct
 static enum err read_strings(struct arena *a, const Onnx__AttributeProto *p, struct onnx_attribute *out,
                              struct error *e)
 {
-	const char **text;
+	const char **text = NULL;
 	enum err rc = take(a, p->n_strings, sizeof *text, &text, e);
 	for (size_t i = 0; !rc && i < p->n_strings; i++)
 		rc = copy_text(a, &p->strings[i], &text[i], e);
@@ -373,7 +373,7 @@ static enum err read_attribute(struct arena *a, const Onnx__AttributeProto *p, s
 static enum err read_node_inputs(struct reader *r, const Onnx__NodeProto *p, int k, int known, struct error *e)
 {
 	struct onnx_node *n = &r->graph->node[k];
-	int *in;
+	int *in = NULL;
 	enum err rc = take(r->arena, p->n_input, sizeof *in, &in, e);
 	n->n_in = (int)p->n_input;
 	n->in = in;
@@ -388,8 +388,8 @@ static enum err read_node_inputs(struct reader *r, const Onnx__NodeProto *p, int
 static enum err read_node(struct reader *r, const Onnx__NodeProto *p, int k, struct error *e)
 {
 	struct onnx_node *n = &r->graph->node[k];
-	struct onnx_attribute *attribute;
-	int *out;
+	struct onnx_attribute *attribute = NULL;
+	int *out = NULL;
 	*n = (struct onnx_node){ .name = text_or_empty(p->name), .op = text_or_empty(p->op_type) };
 	enum err rc = take(r->arena, p->n_attribute, sizeof *attribute, &attribute, e);
 	if (!rc)

@@ -33,12 +33,14 @@ const struct kernel_case kernel_cases[] = {
 	CELL("rnn, relu, int8",         ENCODER_RNN,  false, true,  true,  0),
 	{ .name = "attend, additive", .kind = KIND_ATTEND, .tolerance = 4e-6, .score = SCORE_ADDITIVE },
 	{ .name = "attend, dot",      .kind = KIND_ATTEND, .tolerance = 4e-6, .score = SCORE_DOT },
+	{ .name = "softmax",          .kind = KIND_SOFTMAX, .tolerance = 1e-6 },
 	{ .name = "layer norm",       .kind = KIND_NORM,   .tolerance = 1e-5 },
+	{ .name = "add",              .kind = KIND_ADD },
 	FUNCTION(sigmoid, 1e-6), FUNCTION(tanh, 1e-6), FUNCTION(relu, 0), FUNCTION(gelu, 4e-6),
 };
 const int kernel_cases_n = sizeof kernel_cases / sizeof *kernel_cases;
-_Static_assert(sizeof(struct kernels) == (2 + 3 + FORM_COUNT + 4) * sizeof(void (*)(void)),
-               "name and width; linear, attend, layer_norm; cells; functions: what is new needs a case");
+_Static_assert(sizeof(struct kernels) == (2 + 5 + FORM_COUNT + 4) * sizeof(void (*)(void)),
+               "name and width; linear, attend, softmax, layer_norm, add; cells; functions: what is new needs a case");
 
 /* What a call reads, then what it writes. */
 enum array {
@@ -75,6 +77,7 @@ static struct region region_of(const struct kernel_call *call, enum array array,
 	switch (call->c->kind) {
 	case KIND_ATTEND:
 		return array == MEMORY ? (struct region){ 1, (size_t)kernels_pad(rows), 0 } : (struct region){ 1, width, 0 };
+	case KIND_ADD:
 	case KIND_FUNCTION:
 		return (struct region){ rows, width, width };
 	default:
@@ -258,7 +261,9 @@ static bool make_inputs(struct kernel_call *call)
 	case KIND_CELL:     return draw_rows(call) && pack(call);
 	case KIND_ATTEND:   return draw_steps(call);
 	case KIND_NORM:     return draw_norm_rows(call) && pack(call);
-	case KIND_FUNCTION: return true;
+	case KIND_ADD:      return draw_input(call, X, (size_t)call->size.rows * (size_t)call->padded, 2);
+	case KIND_SOFTMAX:
+	case KIND_FUNCTION: return true;   /* in place */
 	}
 	return false;
 }
@@ -311,7 +316,7 @@ void kernel_call_reset(struct kernel_call *call, int rows)
 	for (int i = OUT; i < ARRAYS; i++)
 		if (call->array[i].n)
 			fence_clear(&call->array[i]);
-	if (call->c->kind == KIND_FUNCTION)
+	if (call->c->kind == KIND_FUNCTION || call->c->kind == KIND_ADD || call->c->kind == KIND_SOFTMAX)
 		draw_in_place(call, OUT, rows, 8);
 	else if (call->c->kind == KIND_CELL && has_memory(call->c))
 		draw_in_place(call, MEMORY, rows, 2);
@@ -344,6 +349,18 @@ static void run_attend(struct kernel_call *call, int rows)
 	});
 }
 
+/* Where the units suffice, each row has a score more than the one before it, as behind a causal mask. */
+static void run_softmax(struct kernel_call *call, int rows)
+{
+	const struct region r = region_of(call, OUT, rows);
+	const int step = call->size.units >= rows, first = call->size.units - step * (rows - 1);
+	float *s = last(call, OUT, region_size(&r));
+
+	for (int row = 0; row < rows; row += KERNEL_ROWS)
+		call->k->softmax(rows - row < KERNEL_ROWS ? rows - row : KERNEL_ROWS, first + step * row, step, call->padded,
+		                 s + row * r.stride, r.stride);
+}
+
 void kernel_call_run(struct kernel_call *call, int rows)
 {
 	const struct region r = region_of(call, OUT, rows);
@@ -360,6 +377,12 @@ void kernel_call_run(struct kernel_call *call, int rows)
 		break;
 	case KIND_ATTEND:
 		run_attend(call, rows);
+		break;
+	case KIND_SOFTMAX:
+		run_softmax(call, rows);
+		break;
+	case KIND_ADD:
+		call->k->add(out, last(call, X, region_size(&r)), region_size(&r));
 		break;
 	case KIND_NORM:
 		call->k->layer_norm(&call->cell.gates, call->size.units, rows, last_rows(call, X, rows, r.stride), out,

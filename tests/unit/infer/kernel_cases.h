@@ -9,12 +9,13 @@
 
 #include "model/infer/model.h"
 
-enum kernel_kind { KIND_LINEAR, KIND_CELL, KIND_ATTEND, KIND_NORM, KIND_FUNCTION };
+enum kernel_kind { KIND_LINEAR, KIND_CELL, KIND_ATTEND, KIND_SOFTMAX, KIND_NORM, KIND_ADD, KIND_FUNCTION };
 
 /* What it means, by kind:
  *     linear, cell    rows of `in` numbers (and `units` of the state) to `units`
  *     attend          `rows` steps, attention `in`, hidden `units`, both padded
- *     norm, function  rows of `units`, a function's padded */
+ *     softmax, norm   rows of `units`
+ *     add, function   rows of `units`, padded */
 struct kernel_size {
 	int rows, in, units;
 };
