@@ -107,7 +107,7 @@ static void encode_recurrent(const struct group *g, const struct infer_model *m)
 
 static void encode_transformer(const struct group *g, const struct infer_model *m)
 {
-	transformer_positions(&m->transformer, g->row[0].T, g->scratch.positions);
+	transformer_sinusoids(&m->transformer, g->row[0].T, g->scratch.positions);
 	for (int r = 0; r < g->rows; r++)
 		transformer_run(&m->transformer, m->kernels, g->row[r].T, g->x + r * g->x_stride, top_states(g, m, r),
 		                &g->scratch);

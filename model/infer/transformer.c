@@ -112,7 +112,7 @@ void transformer_pack(struct transformer *t, const struct net_spec *s, const str
 
 /* sin and cos of t times each pair's frequency, from step to step by turning: in double it stays exact enough
  * for any window, and costs no table. */
-void transformer_positions(const struct transformer *t, int T, float *positions)
+void transformer_sinusoids(const struct transformer *t, int T, float *positions)
 {
 	memset(positions, 0, (size_t)T * t->width * sizeof *positions);
 	for (int j = 0; j < t->hidden; j += 2) {

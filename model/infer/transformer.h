@@ -37,7 +37,7 @@ struct transformer {
 struct transformer_scratch {
 	float *qkv, *mixed, *narrow;   /* narrow [T][width] */
 	float *wide;                   /* [TRANSFORMER_STEPS][feedforward] */
-	float *positions;              /* [T][width] of transformer_positions() */
+	float *positions;              /* [T][width] of transformer_sinusoids() */
 	float *keys, *values;          /* a head's packs: [T, padded][head] each */
 	float *zeros;                  /* [T, padded, or head]: where their sums start */
 	float *scores;                 /* [KERNEL_ROWS][score_stride] */
@@ -59,7 +59,7 @@ int transformer_packs(struct transformer *t, struct pack *all[TRANSFORMER_MAX_PA
 void transformer_pack(struct transformer *t, const struct net_spec *s, const struct packer *k);
 
 /** What is added to an embedding of T steps or fewer, positions [T][width]: before transformer_run(). */
-void transformer_positions(const struct transformer *t, int T, float *positions);
+void transformer_sinusoids(const struct transformer *t, int T, float *positions);
 /** x [T][inputs] to y [T][width]. */
 void transformer_run(const struct transformer *t, const struct kernels *k, int T, const float *x, float *y,
                      const struct transformer_scratch *scratch);
