@@ -2,6 +2,7 @@
  *
  *   SIGTERM ─► readyz 503 ─► drain delay, still serving ─► no new connections, replies close theirs
  *           ─► what is in flight ends, later requests are refused ─► event streams end ─► listeners, parts ─► exit 0 */
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -16,13 +17,25 @@
 #include "server/metrics.h"
 #include "server/preload.h"
 
-/* Threads inherit the blocked set, so signals come to sigwait() alone. Before anything else starts. */
+static pthread_t waiter;   /* who waits for signals */
+
+static void hand_over(int number)
+{
+	pthread_kill(waiter, number);
+}
+
+/* Threads inherit the blocked set, so signals come to sigwait() alone; but those that a library started before main() may
+ * be given one while nobody waits, and must not end the process by it. Before anything else starts. */
 static void block_signals(sigset_t *set)
 {
+	const struct sigaction to_waiter = { .sa_handler = hand_over, .sa_flags = SA_RESTART };
+	waiter = pthread_self();
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
+	sigaction(SIGTERM, &to_waiter, NULL);
+	sigaction(SIGINT, &to_waiter, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 

@@ -1,6 +1,8 @@
 """test_drain.py - SIGTERM under load loses no request, and a job goes on after the next start."""
+import ctypes
 import http.client
 import os
+import pathlib
 import signal
 import threading
 import time
@@ -122,6 +124,21 @@ def test_a_job_goes_on_after_the_next_start(start):
 def test_sigint_ends_it_too(start):
     daemon = start()
     daemon.process.send_signal(signal.SIGINT)
+    daemon.ended()
+
+
+def blocked(status):
+    """The set of signals that a thread blocks, from its status in /proc."""
+    return int(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("SigBlk:")), 16)
+
+
+def test_a_signal_to_a_librarys_thread_drains_too(start):
+    """A library may have started threads before main() could block the signals for them (OpenBLAS does)."""
+    daemon = start()
+    pid, libc = daemon.process.pid, ctypes.CDLL(None, use_errno=True)
+    threads = [int(task.name) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()
+               if not blocked(task / "status") & 1 << signal.SIGTERM - 1]
+    assert libc.tgkill(pid, (threads or [pid])[-1], signal.SIGTERM) == 0, os.strerror(ctypes.get_errno())
     daemon.ended()
 
 
