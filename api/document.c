@@ -10,6 +10,7 @@
  *
  *      of a forecaster                                                  of a model of texts
  *      "frequency": "B",                                                "text": {"task": "translate", "max_steps",
+ *                                                                                "cache": {"size", "sharpness", "share"},
  *      "pipeline": {"window", "horizon",                                         "source": {"unit": "character",
  *          "columns":  [{"name", "minimum", "maximum"}],                                    "tokens": ["", "", "e"]},
  *          "targets":  [{"column", "log", "scale", "shrink", "mean"}],           "target": {…} | null},
@@ -20,7 +21,8 @@
  *      "spec": {…} | null}                                              the recipe, as POST /v1/jobs takes it
  *
  * levels: [] for a point. column: index into columns; anchor: index into targets; a target's mean is there when the network speaks of values
- * and not of changes. target is null when the answers are in the source's tokens.
+ * and not of changes. target is null when the answers are in the source's tokens. cache
+ * is not there when the model has none.
  *
  * Format 1 knew no other composition than a GRU in one direction behind an additive attention, and did not name it.
  * Format 2 knew forecasters only, without segments, batch norm or reversed input; a target in own units was "raw".
@@ -198,11 +200,22 @@ static void write_vocabulary(const char *name, const struct vocabulary *v, struc
 	strbuf_adds(out, "]}");
 }
 
+static void write_cache(const struct cache_options *c, struct strbuf *out)
+{
+	if (!c->size)
+		return;
+	strbuf_addf(out, ",\"cache\":{\"size\":%d", c->size);
+	json_member_number(out, "sharpness", c->sharpness);
+	json_member_number(out, "share", c->share);
+	strbuf_addc(out, '}');
+}
+
 static void write_text(const struct text_model *m, struct strbuf *out)
 {
 	strbuf_adds(out, ",\"text\":{\"task\":");
 	json_write_string(out, text_task_names[m->task]);
 	json_member_int(out, "max_steps", m->max_steps);
+	write_cache(&m->cache, out);
 	write_vocabulary("source", m->source, out);
 	write_vocabulary("target", m->target, out);
 	strbuf_addc(out, '}');
@@ -584,11 +597,24 @@ static void read_vocabulary(struct reader *r, const char *name, struct vocabular
 	r->rc = v.rc;
 }
 
+static void read_cache(struct reader *r, struct cache_options *out)
+{
+	if (r->rc || !json_object_get(r->o, "cache"))
+		return;
+	struct reader c = reader_object(r, "cache");
+	out->size = read_int(&c, "size", 1, TEXT_CACHE_MAX);
+	out->sharpness = read_positive(&c, "sharpness");
+	out->share = read_number(&c, "share");
+	r->rc = c.rc;
+}
+
 static void read_text_model(struct reader *r, struct document *d)
 {
 	struct reader t = reader_object(r, "text");
 	d->task = (enum text_task)read_choice(&t, "task", text_task_names);
 	d->max_steps = read_int(&t, "max_steps", 1, PIPELINE_MAX_CONTEXT);
+	if (d->task == TEXT_GENERATE)
+		read_cache(&t, &d->cache);
 	if (!t.rc)
 		read_vocabulary(&t, "source", &d->source);
 	if (!t.rc && d->task != TEXT_GENERATE)

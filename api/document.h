@@ -25,6 +25,7 @@ struct document {
 	/* a model of texts' */
 	enum text_task task;
 	int max_steps;
+	struct cache_options cache;              /* size 0: none */
 	struct vocabulary *source, *target;      /* NULL both: a forecaster; who takes one leaves NULL behind */
 };
 /** Untrusted: every size is checked (net_spec_check, limits of pipeline.h and vocabulary.h), numbers finite. */

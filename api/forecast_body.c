@@ -9,6 +9,7 @@
 #include "api/inspect_body.h"
 #include "api/json_write.h"
 #include "api/number.h"
+#include "api/priority.h"
 #include "api/scan.h"
 #include "api/series_body.h"
 #include "model/series/calendar.h"
@@ -88,7 +89,7 @@ static bool read_levels(struct scan *s, struct forecast_body *b)
 static bool read_parameters(struct scan *s, struct forecast_body *b)
 {
 	static const char *const known[] = { "quantile_levels", "return_attention", "return", "prediction_length",
-	                                     "timeout_ms" };
+	                                     "timeout_ms", "priority" };
 	struct text name;
 	scan_object(s);
 	while (scan_member(s, &name)) {
@@ -98,6 +99,7 @@ static bool read_parameters(struct scan *s, struct forecast_body *b)
 		case 2: inspect_names_read(s, INSPECT_ALL, &b->inside); break;
 		case 3: scan_int(s, 1, NET_MAX_HORIZON, &b->prediction_length); break;
 		case 4: scan_integer(s, 1, TIMEOUT_MAX_MS, &b->timeout_ms); break;
+		case 5: priority_read(s, &b->bulk); break;
 		}
 	}
 	return !s->rc;

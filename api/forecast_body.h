@@ -2,7 +2,7 @@
  *
  *   /v1/forecast                              {"model", "version"?, "inputs": [{"columns": {…}, "start"?} | {"dataset"}],
  *                                              "parameters"?: {"quantile_levels", "return_attention", "return", "prediction_length",
- *                                                               "timeout_ms"}}
+ *                                                               "timeout_ms", "priority"}}
  *   /v1/sessions/{id}/steps                   {"sequence", "columns": {…}, "start"?, "parameters"?: the same}
  *   /v1/models/{m}:predict                    {"instances": …} or {"inputs": …}, "signature_name"?
  *   /v2/models/{m}/infer                      infer_body.h
@@ -33,6 +33,7 @@ struct forecast_body {
 	unsigned inside;                   /* of "return": bits of enum inspect_what */
 	int prediction_length;             /* 0: the model's horizon */
 	int64_t timeout_ms;                /* 0: the server's */
+	bool bulk;                         /* of "priority" */
 };
 enum err forecast_body_parse(const char *s, size_t len, struct arena *a, struct forecast_body *out, struct error *e);
 
@@ -50,6 +51,7 @@ struct tensor_body {
 	const char *sequence;              /* v2: what it is a piece of, or NULL: it stands alone */
 	bool sequence_start, sequence_end;
 	int64_t timeout_ms;                /* 0: the server's */
+	bool bulk;                         /* of v2's "priority" */
 	bool single;                       /* v2: they came as FP32 */
 	bool binary;                       /* v2: the answer is to be in bytes */
 };

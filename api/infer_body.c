@@ -6,6 +6,7 @@
 
 #include "api/grid.h"
 #include "api/json_write.h"
+#include "api/priority.h"
 #include "api/scan.h"
 
 #define ID_MAX_BYTES   256
@@ -296,6 +297,8 @@ static bool read_parameters(struct infer_scan *q)
 	while (scan_member(s, &name)) {
 		if (text_is(name, "binary_data_output"))
 			read_wish(s, &q->outputs);
+		else if (text_is(name, "priority"))
+			priority_number_read(s, &q->body.bulk);
 		else if (text_is(name, "timeout"))
 			read_timeout(s, &q->body.timeout_ms);
 		else if (text_is(name, "sequence_id"))

@@ -59,6 +59,7 @@ struct member {
 static const struct member text_members[] = {
 	{ "unit",           KIND_CHOICE, .at = RECIPE(unit),
 	  .choice = NAMES([TOKEN_CHARACTER] = "character", [TOKEN_WORD] = "word") },
+	{ "cache",          KIND_WHOLE,  .at = RECIPE(cache) },
 	{ "max_vocabulary", KIND_WHOLE,  .at = RECIPE(max_vocabulary) },
 	{ "min_count",      KIND_WHOLE,  .at = RECIPE(min_count) },
 	END
@@ -138,7 +139,11 @@ static const struct member training_members[] = {
 	{ "early_stopping", KIND_OBJECT, .count_at = RECIPE(early_stopping_patience), .members = early_stopping_members },
 	{ "init",           KIND_EITHER, .at = RECIPE(init.orthogonal), .choice = NAMES("xavier", "orthogonal") },
 	{ "forget_bias",    KIND_NUMBER, .at = RECIPE(init.forget_bias) },
+	{ "average_decay",  KIND_NUMBER, .at = RECIPE(average_decay) },
+	{ "token_dropout",  KIND_NUMBER, .at = RECIPE(token_dropout) },
+	{ "weight_dropout", KIND_NUMBER, .at = RECIPE(weight_dropout) },
 	{ "random_crop",    KIND_FLAG,   .at = RECIPE(random_crop) },
+	{ "stateful",       KIND_FLAG,   .at = RECIPE(stateful) },
 	{ "seed",           KIND_SEED,   .at = RECIPE(seed) },
 	END
 };

@@ -8,7 +8,9 @@
 
 static void member(struct strbuf *out, const char *name, const char *value)
 {
-	strbuf_addf(out, ",\"%s\":", name);
+	strbuf_adds(out, ",\"");
+	strbuf_adds(out, name);
+	strbuf_adds(out, "\":");
 	json_write_string(out, value);
 }
 

@@ -7,6 +7,7 @@
 #include "api/inspect_body.h"
 #include "api/json_write.h"
 #include "api/number.h"
+#include "api/priority.h"
 #include "model/text/token.h"
 
 #define NAME_MAX_BYTES 64
@@ -22,12 +23,15 @@ enum { QUESTION_MODEL, QUESTION_VERSION, QUESTION_PARAMETERS, QUESTION_OWN };
 
 static bool read_parameters(struct scan *s, struct text_question *q)
 {
-	static const char *const known[] = { "timeout_ms" };
+	static const char *const known[] = { "timeout_ms", "priority" };
 	struct text name;
 	scan_object(s);
-	while (scan_member(s, &name))
-		if (KNOWN(s, name, known) == 0)
-			scan_integer(s, 1, TIMEOUT_MAX_MS, &q->timeout_ms);
+	while (scan_member(s, &name)) {
+		switch (KNOWN(s, name, known)) {
+		case 0: scan_integer(s, 1, TIMEOUT_MAX_MS, &q->timeout_ms); break;
+		case 1: priority_read(s, &q->bulk); break;
+		}
+	}
 	return !s->rc;
 }
 

@@ -29,6 +29,7 @@ struct text_question {
 	int version;                       /* 0: latest */
 	const struct text *input; int inputs;   /* classify, translate */
 	int64_t timeout_ms;                /* 0: the server's */
+	bool bulk;                         /* of "priority" */
 };
 
 struct generate_body {

@@ -1,4 +1,4 @@
-# packages.sh - what the scripts need of Debian, by package name. Sourced by deploy/quickstart, tests/run and docker/prove.
+# packages.sh - what the scripts need of Debian, by package name. Sourced by deploy/quickstart, docker/prove and the tests' run scripts.
 # shellcheck shell=bash
 
 # To build the daemon.

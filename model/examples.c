@@ -61,6 +61,7 @@ enum err examples_new(const struct recipe *r, const struct frame *f, struct exam
 		return rc;
 	x->seed = r->seed;
 	x->batch_size = r->batch_size;
+	x->token_dropout = r->token_dropout;
 	rc = net_spec_check(&x->net, e);
 	if (!rc)
 		rc = check_scores(x, e);
@@ -159,6 +160,14 @@ static void shuffle_batches(struct rng *rng, uint32_t *order, size_t n, size_t b
 	}
 }
 
+/* One run of neighbours a row, as far as all have one. */
+static void order_streams(uint32_t *order, size_t n, size_t batch)
+{
+	size_t length = n / batch;
+	for (size_t i = 0; i < length * batch; i++)
+		order[i] = (uint32_t)(i % batch * length + i / batch);
+}
+
 size_t examples_places(const struct examples *x)
 {
 	return x->ragged ? pool_size(x) : 0;
@@ -173,7 +182,9 @@ void examples_order(const struct examples *x, enum share share, int epoch, uint3
 	rng_init(&rng, x->seed, RNG_SHUFFLE, (uint32_t)epoch);
 	for (size_t i = 0; i < n; i++)
 		order[i] = (uint32_t)i;
-	if (train)
+	if (x->stateful)
+		order_streams(order, n, (size_t)x->batch_size);
+	else if (train)
 		rng_shuffle(&rng, order, n);
 	for (size_t at = 0; x->ragged && at < n; at += size)
 		sort_pool(x, which, &rng, order + at, least(size, n - at), place);
@@ -218,6 +229,17 @@ static void clear_targets(struct batch *b, const struct net_spec *net)
 		b->target[i] = net->classes ? -1 : 0;
 }
 
+/* Noise as a way of smoothing (Xie et al. 2017, "blank noise"); and what is unknown is met before it is asked for. */
+static void drop_tokens(const struct examples *x, const struct example *i, struct batch *b, int column)
+{
+	struct rng rng;
+	rng_init(&rng, x->seed, RNG_TOKENS, (uint32_t)i->epoch);
+	rng.counter = 2 * i->index * (uint64_t)x->most.length;   /* a uniform number takes two */
+	for (int t = 0; t < b->lengths[column]; t++)
+		if (rng_uniform(&rng) < x->token_dropout)
+			b->x[(size_t)t * (size_t)b->B + (size_t)column] = TOKEN_UNKNOWN;
+}
+
 void batch_fill(struct batch *b, const struct examples *x, const struct example *example, int n)
 {
 	b->T = b->S = 0;
@@ -229,8 +251,11 @@ void batch_fill(struct batch *b, const struct examples *x, const struct example 
 		b->S = e.steps > b->S ? e.steps : b->S;
 	}
 	clear_targets(b, &x->net);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		x->type->load(x, &example[i], b, i);
+		if (x->token_dropout > 0 && example[i].epoch)
+			drop_tokens(x, &example[i], b, i);
+	}
 }
 
 /* ---- what the kinds share ---- */

@@ -44,8 +44,10 @@ struct examples {
 	size_t count[SHARES];
 	struct extent most;          /* of the longest of all */
 	bool ragged;                 /* examples differ in length */
+	bool stateful;               /* a minibatch goes on where the one before ended, row by row */
 	size_t scratch;              /* doubles that load wants */
 	size_t rows, filled;         /* usable rows, cells filled or left out */
+	double token_dropout;        /* in training so many tokens are read as unknown ones */
 	uint64_t seed;
 	int batch_size;
 };
@@ -60,7 +62,8 @@ void examples_free(struct examples *x);   /* NULL is fine */
 /**
  * The examples of a share as an epoch takes them, [count[share]]: shuffled by (seed, epoch) in training, in their own
  * order else. A minibatch is batch_size neighbours, a shard any run of one; where lengths differ, a minibatch's are
- * alike and fall.
+ * alike and fall. Stateful, row k of the minibatches reads the k-th run of neighbouring examples from end to end; the
+ * last minibatch, if it is not full, holds what was left over.
  */
 struct place { struct extent extent; double blurred; uint32_t index; size_t at; };
 void examples_order(const struct examples *x, enum share share, int epoch, uint32_t *order, struct place *place);

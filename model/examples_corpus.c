@@ -165,6 +165,7 @@ enum err corpus_examples_new(const struct recipe *r, const struct frame *f, stru
 	c->base.type = &corpus_type;
 	c->window = r->window;
 	c->crop = r->random_crop;
+	c->base.stateful = r->stateful;
 	strbuf_init(&text, TEXT_BYTES_MAX);
 	enum err rc = text_columns_find(r, f, &columns, e);
 	if (!rc)

@@ -12,6 +12,7 @@
 struct forecast_ws {
 	int max_rows;
 	struct infer_ws *infer;
+	struct infer_flights *flights;   /* NULL until they are asked for */
 	struct infer_sequence *seq;      /* [max_rows] */
 	struct anchor *anchor;           /* [max_rows] */
 	float *x, *y;                    /* [max_rows][window][channels], [max_rows][horizon][outputs] */
@@ -98,6 +99,7 @@ void forecast_ws_free(struct forecast_ws *w)
 	if (!w)
 		return;
 	infer_ws_free(w->infer);
+	infer_flights_free(w->flights);
 	free(w->seq);
 	free(w->anchor);
 	free(w->x);
@@ -127,15 +129,45 @@ static size_t y_stride(const struct forecaster *f)
 	return (size_t)forecaster_steps(f) * (size_t)net_outputs(&f->net);
 }
 
-enum err forecast_ws_reserve(struct forecast_ws *w, const struct forecaster *f, struct error *e)
+static enum err reserve_buffers(struct forecast_ws *w, const struct forecaster *f, struct error *e)
 {
 	size_t rows = (size_t)w->max_rows;
 	w->x = grow(w->x, &w->x_size, rows * x_stride(f), sizeof *w->x);
 	w->y = grow(w->y, &w->y_size, rows * y_stride(f), sizeof *w->y);
 	w->scratch = grow(w->scratch, &w->scratch_size, pipeline_scratch(&f->pipeline), sizeof *w->scratch);
-	if (!w->x || !w->y || !w->scratch)
-		return fail_nomem(e);
-	return infer_ws_reserve(w->infer, f->infer, f->pipeline.window, e);
+	return w->x && w->y && w->scratch ? ERR_OK : fail_nomem(e);
+}
+
+enum err forecast_ws_reserve(struct forecast_ws *w, const struct forecaster *f, struct error *e)
+{
+	enum err rc = reserve_buffers(w, f, e);
+	return rc ? rc : infer_ws_reserve(w->infer, f->infer, f->pipeline.window, e);
+}
+
+enum err forecast_ws_reserve_flights(struct forecast_ws *w, const struct forecaster *f, struct error *e)
+{
+	assert(w->max_rows >= INFER_FLIGHTS);
+	enum err rc = reserve_buffers(w, f, e);
+	if (!rc && !w->flights)
+		rc = infer_flights_new(&w->flights, e);
+	return rc ? rc : infer_flights_reserve(w->flights, f->infer, f->pipeline.window, e);
+}
+
+/* The job's window, or the rows behind its state, into its row of x, its answer to the row's y. */
+static void load(const struct forecaster *f, struct forecast_ws *w, const struct forecast *job, int row)
+{
+	const int steps = forecast_window(f, job);
+	const size_t skipped = job->state ? 0 : (size_t)(f->pipeline.window - steps);
+	float *x = w->x + (size_t)row * x_stride(f);
+	assert(row < w->max_rows && steps <= f->pipeline.window);
+	if (job->state)
+		pipeline_piece(&f->pipeline, job->context, steps, x, &w->anchor[row]);
+	else
+		pipeline_window(&f->pipeline, job->context, w->scratch, x, &w->anchor[row]);
+	w->seq[row] = (struct infer_sequence){
+		.x = x + skipped * (size_t)f->pipeline.channels, .T = steps, .y = w->y + (size_t)row * y_stride(f),
+		.attention = job->attention, .start = job->state, .final = job->state,
+	};
 }
 
 enum err forecaster_carries(const struct forecaster *f, struct error *e)
@@ -154,28 +186,29 @@ enum err forecaster_carries(const struct forecaster *f, struct error *e)
 	return ERR_OK;
 }
 
-/* A job as the network reads it. */
-static struct infer_sequence sequence_of(const struct forecaster *f, struct forecast_ws *w, const struct forecast *job,
-                                         int i)
-{
-	float *x = w->x + (size_t)i * x_stride(f), *y = w->y + (size_t)i * y_stride(f);
-	struct infer_sequence s = { .x = x, .T = f->pipeline.window, .y = y, .attention = job->attention,
-		.start = job->state, .final = job->state };
-	if (job->state) {
-		s.T = job->rows;
-		pipeline_piece(&f->pipeline, job->context, job->rows, x, &w->anchor[i]);
-	} else {
-		pipeline_window(&f->pipeline, job->context, w->scratch, x, &w->anchor[i]);
-	}
-	return s;
-}
-
 void forecaster_network(const struct forecaster *f, struct forecast_ws *w, struct forecast *const *jobs, int n)
 {
 	assert(n <= w->max_rows && (size_t)n * x_stride(f) <= w->x_size && (size_t)n * y_stride(f) <= w->y_size);
 	for (int i = 0; i < n; i++)
-		w->seq[i] = sequence_of(f, w, jobs[i], i);
+		load(f, w, jobs[i], i);
 	infer_run(f->infer, w->infer, w->seq, n);
+}
+
+int forecaster_begin(const struct forecaster *f, struct forecast_ws *w, const struct forecast *job)
+{
+	const int number = infer_flights_next(w->flights);
+	load(f, w, job, number);
+	return infer_flight_begin(w->flights, &w->seq[number]);
+}
+
+void forecaster_drop(struct forecast_ws *w, int number)
+{
+	infer_flight_drop(w->flights, number);
+}
+
+int forecaster_tick(struct forecast_ws *w, int landed[INFER_FLIGHTS])
+{
+	return infer_flights_tick(w->flights, landed);
 }
 
 const struct anchor *forecaster_anchor(const struct forecast_ws *w, int row)

@@ -40,11 +40,12 @@ enum err forecaster_carries(const struct forecaster *f, struct error *e);
 
 /* One series to forecast. Pointers are borrowed. */
 struct forecast {
-	const double *context;   /* [pipeline_context][columns], NaN filled already; with a state [rows][columns] */
-	float *state;            /* where forecaster_carries(): net_state_size() numbers, of the rows before, zeros at first;
-	                          * becomes that behind these. NULL: a context is read from its beginning */
-	int rows;                /* with a state: 1 … window */
-	float *attention;        /* [horizon][window] or NULL */
+	const double *context;   /* [pipeline_context][columns], NaN filled already; with a state [window][columns] */
+	float *state;            /* where forecaster_carries(): net_state_size() numbers, behind the rows before, zeros at
+	                          * first; becomes that behind these. NULL: a context is read from its beginning */
+	int window;              /* the network reads the last so many steps of the window: 1 …; 0: all, an autoencoder's
+	                          * only choice */
+	float *attention;        /* [horizon][steps read] or NULL */
 	double *mean;            /* [targets][steps], own units; steps: forecaster_steps() */
 	int quantiles;           /* 0 … */
 	const double *quantile_level;   /* each in (0, 1) */
@@ -59,6 +60,24 @@ void forecast_ws_free(struct forecast_ws *w);
 enum err forecast_ws_reserve(struct forecast_ws *w, const struct forecaster *f, struct error *e);
 /** n <= max_rows forecasts of one model after a reserve. Allocates nothing, cannot fail. */
 void forecaster_run(const struct forecaster *f, struct forecast_ws *w, struct forecast *const *jobs, int n);
+
+/** Steps that the network reads for a job. */
+static inline int forecast_window(const struct forecaster *f, const struct forecast *job)
+{
+	return job->window ? job->window : f->pipeline.window;
+}
+
+/* Forecasts that come and go one by one, up to INFER_FLIGHTS at a time; the same bits. For models that fly. */
+static inline bool forecaster_flies(const struct forecaster *f) { return infer_flies(f->infer); }
+/** Make room for flights; none may be in the air. max_rows of w: at least INFER_FLIGHTS. */
+enum err forecast_ws_reserve_flights(struct forecast_ws *w, const struct forecaster *f, struct error *e);
+/** Begin a forecast; returns its number, its own until it landed. Reads the job now and again as it lands. */
+int forecaster_begin(const struct forecaster *f, struct forecast_ws *w, const struct forecast *job);
+/** Forget it. */
+void forecaster_drop(struct forecast_ws *w, int number);
+/** Some steps of some forecasts, at least one is in the air. The numbers of those that landed are written, how many
+ *  they are is returned; forecaster_decode() with the number as row gives the answer, before the next begins. */
+int forecaster_tick(struct forecast_ws *w, int landed[INFER_FLIGHTS]);
 
 /* The halves of forecaster_run, for calibration: the network on the jobs' contexts, then what it said. A row is the job's
  * place in the call. */

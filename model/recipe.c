@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/text_cache.h"
+
 #define WINDOW_MAX (PIPELINE_MAX_CONTEXT / 2)    /* leaves as much for the look-back of indicators */
 #define STATES_MAX (2 << 20)                     /* window * layers * states(): about 1 GiB of scratch a thread */
 #define COUNT(table) (sizeof(table) / sizeof *(table))
@@ -147,6 +149,7 @@ int recipe_model_name(const struct recipe *r, char *out, size_t cap)
 static const struct { const char *where; size_t at; int min, max; } whole_limits[] = {
 	{ "/window",                             offsetof(struct recipe, window),                  2, WINDOW_MAX },
 	{ "/horizon",                            offsetof(struct recipe, horizon),                 1, NET_MAX_HORIZON },
+	{ "/text/cache",                         offsetof(struct recipe, cache),                   0, TEXT_CACHE_MAX },
 	{ "/text/max_vocabulary",                offsetof(struct recipe, max_vocabulary),          3, NET_MAX_VOCABULARY },
 	{ "/text/min_count",                     offsetof(struct recipe, min_count),               1, 1000000 },
 	{ "/encoder/embedding_size",             offsetof(struct recipe, embedding),               1, NET_MAX_HIDDEN },
@@ -170,6 +173,9 @@ static const struct { const char *where; size_t at; double min, max; } number_li
 	{ "/split/validation",            offsetof(struct recipe, validation),         0.01,  0.98 },
 	{ "/split/test",                  offsetof(struct recipe, test),               0.01,  0.98 },
 	{ "/training/huber_delta",        offsetof(struct recipe, huber_delta),        1e-6,  1e6 },
+	{ "/training/average_decay",      offsetof(struct recipe, average_decay),      0,     0.99999 },
+	{ "/training/token_dropout",      offsetof(struct recipe, token_dropout),      0,     0.95 },
+	{ "/training/weight_dropout",     offsetof(struct recipe, weight_dropout),     0,     0.95 },
 	{ "/training/forget_bias",        offsetof(struct recipe, init.forget_bias),   -10,   10 },
 	{ "/training/learning_rate",      offsetof(struct recipe, learning_rate),      1e-8,  1 },
 	{ "/training/momentum",           offsetof(struct recipe, momentum),           0,     0.999 },
@@ -216,7 +222,7 @@ static enum err check_limits(const struct recipe *r, struct error *e)
 enum trait {
 	TRAIT_RECURRENT = 1, TRAIT_GRU_CELL = 2, TRAIT_RNN = 4, TRAIT_TRANSFORMER = 8, TRAIT_ATTENTION = 16,
 	TRAIT_MOMENTUM = 32, TRAIT_LSTM = 64, TRAIT_FEEDBACK = 128, TRAIT_SEGMENT = 256, TRAIT_TEXT = 512,
-	TRAIT_CROP = 1024, TRAIT_FORECAST = 2048,
+	TRAIT_CROP = 1024, TRAIT_FORECAST = 2048, TRAIT_STREAM = 4096,
 };
 
 static unsigned traits(const struct recipe *r)
@@ -235,6 +241,7 @@ static unsigned traits(const struct recipe *r)
 		{ r->decoder == DECODER_SEGMENT, TRAIT_SEGMENT },
 		{ r->categorical, TRAIT_TEXT },
 		{ recipe_task(r) == TASK_FORECAST, TRAIT_FORECAST },
+		{ recipe_task(r) == TASK_GENERATE && !transformer, TRAIT_STREAM },
 		{ recipe_task(r) != TASK_TRANSLATE, TRAIT_CROP },   /* half a sentence has another translation */
 		{ r->optimizer == OPTIMIZER_SGD || r->optimizer == OPTIMIZER_RMSPROP, TRAIT_MOMENTUM },
 	};
@@ -269,7 +276,11 @@ static const struct { const char *where; size_t at, size; unsigned trait; const 
 	OWNED("/training/momentum",        momentum,        TRAIT_MOMENTUM,    "sgd and rmsprop"),
 	OWNED("/training/init",            init.orthogonal, TRAIT_RECURRENT,   "recurrent cells"),
 	OWNED("/training/forget_bias",     init.forget_bias, TRAIT_LSTM,       "LSTM cells"),
+	OWNED("/training/token_dropout",   token_dropout,   TRAIT_TEXT,        "models of texts"),
+	OWNED("/training/weight_dropout",  weight_dropout,  TRAIT_RECURRENT,   "recurrent cells"),
 	OWNED("/training/random_crop",     random_crop,     TRAIT_CROP,        "all but the translation of texts"),
+	OWNED("/text/cache",               cache,           TRAIT_STREAM,      "recurrent models that write texts"),
+	OWNED("/training/stateful",        stateful,        TRAIT_STREAM,      "recurrent models that write texts"),
 };
 
 bool recipe_reads(const struct recipe *r, size_t member)
@@ -343,6 +354,9 @@ static enum err check_composition(const struct recipe *r, struct error *e)
 			NET_MAX_HIDDEN / 2, r->hidden);
 	if (r->bidirectional && r->reverse && r->encoder != ENCODER_TRANSFORMER)
 		return fail(e, ERR_INVALID, "/encoder/reverse", "is for one direction; two read from the end anyway");
+	if ((long)r->cache * r->hidden > TEXT_CACHE_NUMBERS_MAX)
+		return fail(e, ERR_INVALID, "/text/cache", "holds at most %d numbers; %d states of %d are %ld",
+			TEXT_CACHE_NUMBERS_MAX, r->cache, r->hidden, (long)r->cache * r->hidden);
 	if (r->encoder == ENCODER_TRANSFORMER && r->hidden % r->heads)
 		return fail(e, ERR_INVALID, "/encoder/heads", "must divide hidden_size; %d does not divide %d", r->heads, r->hidden);
 	if (r->horizon != 1 && task != TASK_FORECAST && task != TASK_TRANSLATE)

@@ -80,6 +80,11 @@ struct recipe {
 	double huber_delta;
 	struct init_options init;
 	bool random_crop;
+	int cache;                     /* states that a recurrent model that writes texts looks back on; 0: none */
+	bool stateful;                 /* of recurrent models that write texts */
+	double weight_dropout;         /* of recurrent cells */
+	double average_decay;          /* of the weights over the steps; 0: off */
+	double token_dropout;          /* of models of texts */
 	enum optimizer_type optimizer;
 	double learning_rate, momentum /* of sgd and rmsprop */, clip_norm /* 0: off */, weight_decay;
 	int batch_size, epochs;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/corpus_reader.h"
 #include "model/examples_corpus.h"
 #include "model/examples_pairs.h"
 #include "model/text/bigram.h"
@@ -18,7 +19,6 @@
 
 #define BLOCK      64         /* tokens */
 #define ROWS       16         /* texts a call */
-#define SCORES_MAX (1 << 20)  /* numbers that one call may give */
 
 /* Model and baseline over the same texts or blocks. */
 struct duel { struct tally *model, *baseline; };
@@ -63,37 +63,27 @@ static int likeliest(const float *score, int n)
 
 /* ---- generate ---- */
 
-struct reader {
-	struct infer_ws *infer;
-	int room;                /* tokens a call */
-	float *x, *y, *state;    /* [room], [room][classes], the state behind what was read */
-	double *weight;          /* [classes] */
-	bool begun;
+/* A model on its way through a corpus. */
+struct telling {
+	struct corpus_reader reader;
+	struct text_cache *cache;   /* NULL: the model has none */
+	double *weight;             /* [2][classes] */
 };
 
-static void reader_fini(struct reader *r)
+static void telling_fini(struct telling *t)
 {
-	infer_ws_free(r->infer);
-	free(r->x);
-	free(r->y);
-	free(r->state);
-	free(r->weight);
+	corpus_reader_fini(&t->reader);
+	text_cache_free(t->cache);
+	free(t->weight);
 }
 
-static enum err reader_init(struct reader *r, const struct text_model *m, struct error *e)
+static enum err telling_init(struct telling *t, const struct text_model *m, struct error *e)
 {
-	int classes = m->net.classes, room = SCORES_MAX / classes;
-	*r = (struct reader){ .room = room < 1 ? 1 : room > BLOCK ? BLOCK : room };
-	enum err rc = infer_ws_new(1, &r->infer, e);
-	if (!rc)
-		rc = infer_ws_reserve(r->infer, m->infer, r->room, e);
-	if (rc)
-		return rc;
-	r->x = calloc((size_t)r->room, sizeof *r->x);
-	r->y = calloc((size_t)r->room * (size_t)classes, sizeof *r->y);
-	r->state = calloc((size_t)net_state_size(&m->net), sizeof *r->state);
-	r->weight = calloc((size_t)classes, sizeof *r->weight);
-	return r->x && r->y && r->state && r->weight ? ERR_OK : fail_nomem(e);
+	*t = (struct telling){ .weight = calloc(2 * (size_t)m->net.classes, sizeof *t->weight) };
+	enum err rc = t->weight ? corpus_reader_init(&t->reader, m, e) : fail_nomem(e);
+	if (!rc && m->cache.size)
+		rc = text_cache_new(m->cache.size, net_width(&m->net), &t->cache, e);
+	return rc;
 }
 
 struct told { double nats, right; };   /* sums */
@@ -104,30 +94,32 @@ static void told_add(struct told *to, struct told t)
 	to->right += t.right;
 }
 
-/* Tell n <= room tokens, each from those before: token[-1] is the first that is read. */
-static struct told tell_some(struct reader *r, const struct text_model *m, const int32_t *token, int n)
+/* The i-th token of those that were read. */
+static struct told tell_one(struct telling *t, const struct text_model *m, int i, int32_t token)
 {
 	int classes = m->net.classes;
-	struct told told = { 0 };
-	text_load(r->x, token - 1, (size_t)n);
-	struct infer_sequence seq = {
-		.x = r->x, .T = n, .y = r->y, .start = r->begun ? r->state : NULL, .final = r->state,
-	};
-	infer_run(m->infer, r->infer, &seq, 1);
-	r->begun = true;
-	for (int i = 0; i < n; i++) {
-		const float *score = r->y + (size_t)i * (size_t)classes;
-		told.nats += text_log_sum(score, classes, r->weight) - (double)score[token[i]];
-		told.right += likeliest(score, classes) == token[i];
+	float *score = t->reader.score + (size_t)i * (size_t)classes;
+	const float *state = t->reader.hidden + (size_t)i * (size_t)net_width(&m->net);
+	if (t->cache) {
+		text_cache_mix(t->cache, &m->cache, state, classes, score, t->weight);
+		text_cache_add(t->cache, state, token);
 	}
-	return told;
+	return (struct told){
+		.nats = text_log_sum(score, classes, t->weight) - (double)score[token],
+		.right = likeliest(score, classes) == token,
+	};
 }
 
-static struct told tell(struct reader *r, const struct text_model *m, const int32_t *token, int n)
+/* Each of n tokens from those before: token[-1] is the first that is read. */
+static struct told tell(struct telling *t, const struct text_model *m, const int32_t *token, int n)
 {
 	struct told told = { 0 };
-	for (int at = 0; at < n; at += r->room)
-		told_add(&told, tell_some(r, m, token + at, n - at < r->room ? n - at : r->room));
+	for (int at = 0; at < n; at += t->reader.room) {
+		int some = n - at < t->reader.room ? n - at : t->reader.room;
+		corpus_read(&t->reader, token + at, some);
+		for (int i = 0; i < some; i++)
+			told_add(&told, tell_one(t, m, i, token[at + i]));
+	}
 	return told;
 }
 
@@ -152,18 +144,18 @@ static enum err evaluate_corpus(const struct text_model *m, const struct corpus_
                                 struct error *e)
 {
 	size_t from = c->first[SHARE_TEST], n = c->first[SHARES] - from;
-	struct reader reader = { 0 };
+	struct telling telling = { 0 };
 	struct bigram *pairs = NULL;
 	struct told model = { 0 }, baseline = { 0 };
 	struct duel duel;
 	enum err rc = duel_init(&duel, (n + BLOCK - 1) / BLOCK, e);
 	if (!rc)
-		rc = reader_init(&reader, m, e);
+		rc = telling_init(&telling, m, e);
 	if (!rc)
 		rc = bigram_new(c->token, c->first[SHARE_VALIDATION], m->net.vocabulary, &pairs, e);
 	for (size_t at = 0; !rc && at < n; at += BLOCK) {
 		int block = n - at < BLOCK ? (int)(n - at) : BLOCK;
-		struct told by_model = tell(&reader, m, c->token + from + at, block);
+		struct told by_model = tell(&telling, m, c->token + from + at, block);
 		struct told by_pairs = tell_by_pairs(pairs, c->token + from + at, block);
 		duel_add(&duel, by_model.nats / block, by_pairs.nats / block);
 		told_add(&model, by_model);
@@ -176,7 +168,7 @@ static enum err evaluate_corpus(const struct text_model *m, const struct corpus_
 		duel_end(&duel, v->text.nats, v->text_baseline.nats, v);
 	}
 	duel_fini(&duel);
-	reader_fini(&reader);
+	telling_fini(&telling);
 	bigram_free(pairs);
 	return rc;
 }

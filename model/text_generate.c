@@ -4,6 +4,8 @@
  *     last     _            ─► scores ─► a token o ─► text
  *     then     o            ─► scores ─► a token r ─► …       until a boundary, max_tokens, or nobody listens
  *
+ * With a cache (text_cache.h), the states of prompt and text are remembered with the tokens that followed them.
+ *
  * Jobs that are at their last token or behind it advance together, a token a call of infer_run(). A job's numbers are
  * its own: its state, and Philox by (seed, number of the token). */
 #include <math.h>
@@ -121,9 +123,28 @@ static void add_row(const struct text_model *m, struct text_ws *w, int row, stru
 {
 	float *x = w->x + (size_t)row * m->max_steps, *state = job[i]->progress->state;
 
+	float *hidden = m->cache.size ? w->hidden + (size_t)row * TEXT_SLICE * (size_t)net_width(&m->net) : NULL;
+
 	text_load(x, token, len);
 	w->of[row] = i;
-	w->seq[row] = (struct infer_sequence){ .x = x, .T = (int)len, .y = y, .start = state, .final = state };
+	w->seq[row] = (struct infer_sequence){
+		.x = x, .T = (int)len, .y = y, .hidden = hidden, .start = state, .final = state,
+	};
+}
+
+/* What followed each token of the row: next[0] the first. */
+static void remember(const struct text_model *m, const struct text_job *j, const struct infer_sequence *row,
+                     const int32_t *next)
+{
+	for (int t = 0; j->progress->cache && t < row->T; t++)
+		text_cache_add(j->progress->cache, row->hidden + (size_t)t * (size_t)net_width(&m->net), next[t]);
+}
+
+static size_t slice(const struct text_model *m)
+{
+	size_t most = (size_t)m->max_steps;
+
+	return m->cache.size && most > TEXT_SLICE ? TEXT_SLICE : most;
 }
 
 /* A slice of every prompt that is longer than its last token. */
@@ -133,7 +154,7 @@ static void read_prompts(const struct text_model *m, struct text_ws *w, struct t
 
 	for (int i = 0; i < n; i++) {
 		struct text_progress *p = job[i]->progress;
-		size_t left = unread(job[i]), len = left < (size_t)m->max_steps ? left : (size_t)m->max_steps;
+		size_t left = unread(job[i]), len = left < slice(m) ? left : slice(m);
 		if (len == 0)
 			continue;
 		add_row(m, w, rows++, job, i, p->token + p->read, len, NULL);
@@ -141,6 +162,10 @@ static void read_prompts(const struct text_model *m, struct text_ws *w, struct t
 	}
 	if (rows)
 		infer_run(m->infer, w->infer, w->seq, rows);
+	for (int r = 0; r < rows; r++) {
+		const struct text_job *j = job[w->of[r]];
+		remember(m, j, &w->seq[r], j->progress->token + j->progress->read - (size_t)w->seq[r].T + 1);
+	}
 }
 
 /* The token that the network reads next. */
@@ -171,18 +196,24 @@ static bool give(const struct text_model *m, struct text_job *j, int32_t before,
 	return !j->piece || j->piece(j->arg, j->out->s + from, j->out->len - from);
 }
 
-/* Draw a token from its scores; true when the job is over. */
-static bool advance(const struct text_model *m, struct text_ws *w, struct text_job *j, const float *score)
+/* Draw the token behind a row; true when the job is over. */
+static bool advance(const struct text_model *m, struct text_ws *w, struct text_job *j, const struct infer_sequence *row)
 {
 	struct text_progress *p = j->progress;
 	int32_t before = *next_token(p);
+	float *score = row->y;
 	double all = text_log_sum(score, m->net.classes, w->weight);
 
 	j->finite = isfinite(all);
 	if (!j->finite)
 		return true;
+	if (p->cache) {
+		text_cache_mix(p->cache, &m->cache, row->hidden, m->net.classes, score, w->weight);
+		all = text_log_sum(score, m->net.classes, w->weight);
+	}
 	p->read = p->n;
 	p->last = draw(m, w, j, score);
+	remember(m, j, row, &p->last);
 	j->log_probability += (double)score[p->last] - all;
 	j->ended = p->last == TOKEN_BOUNDARY;
 	if (j->ended)
@@ -201,6 +232,6 @@ void text_generate(const struct text_model *m, struct text_ws *w, struct text_jo
 	for (int turn = 0; turn < TEXT_TURN && (rows = gather(m, w, job, n, done)) > 0; turn++) {
 		infer_run(m->infer, w->infer, w->seq, rows);
 		for (int r = 0; r < rows; r++)
-			done[w->of[r]] = advance(m, w, job[w->of[r]], w->seq[r].y);
+			done[w->of[r]] = advance(m, w, job[w->of[r]], &w->seq[r]);
 	}
 }

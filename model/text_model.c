@@ -95,6 +95,23 @@ enum err text_model_new(const struct net_spec *net, const float *params, const s
 	return rc;
 }
 
+enum err text_model_set_cache(struct text_model *m, const struct cache_options *o, struct error *e)
+{
+	long numbers = (long)o->size * net_width(&m->net);
+
+	if (m->task != TEXT_GENERATE)
+		return fail(e, ERR_INVALID, "cache", "belongs to models that generate");
+	if (o->size < 1 || o->size > TEXT_CACHE_MAX || numbers > TEXT_CACHE_NUMBERS_MAX)
+		return fail(e, ERR_INVALID, "size", "must be 1 to %d states of at most %d numbers in all; %d are %ld",
+			TEXT_CACHE_MAX, TEXT_CACHE_NUMBERS_MAX, o->size, numbers);
+	if (!(o->sharpness > 0 && o->sharpness <= 1000))
+		return fail(e, ERR_INVALID, "sharpness", "must be above 0 and at most 1000; it is %g", o->sharpness);
+	if (!(o->share >= 0 && o->share <= 1))
+		return fail(e, ERR_INVALID, "share", "must be 0 to 1; it is %g", o->share);
+	m->cache = *o;
+	return ERR_OK;
+}
+
 void text_model_free(struct text_model *m)
 {
 	if (!m)
@@ -141,6 +158,7 @@ void text_ws_free(struct text_ws *w)
 	free(w->y);
 	free(w->weight);
 	free(w->rank);
+	free(w->hidden);
 	free(w);
 }
 
@@ -161,9 +179,11 @@ enum err text_ws_reserve(struct text_ws *w, const struct text_model *m, struct e
 
 	w->x = grow(w->x, &w->x_size, rows * (size_t)m->max_steps, sizeof *w->x);
 	w->y = grow(w->y, &w->y_size, rows * classes, sizeof *w->y);
-	w->weight = grow(w->weight, &w->weight_size, classes, sizeof *w->weight);
+	w->weight = grow(w->weight, &w->weight_size, 2 * classes, sizeof *w->weight);
 	w->rank = grow(w->rank, &w->rank_size, classes, sizeof *w->rank);
-	if (!w->x || !w->y || !w->weight || !w->rank)
+	if (m->cache.size)
+		w->hidden = grow(w->hidden, &w->hidden_size, rows * TEXT_SLICE * (size_t)net_width(&m->net), sizeof *w->hidden);
+	if (!w->x || !w->y || !w->weight || !w->rank || (m->cache.size && !w->hidden))
 		return fail_nomem(e);
 	return infer_ws_reserve(w->infer, m->infer, m->max_steps, e);
 }
@@ -221,7 +241,10 @@ static enum err begin(const struct text_model *m, struct text_job *j, struct err
 	if (!p)
 		return fail_nomem(e);
 	enum err rc = take_tokens(m, j, p, e);
+	if (!rc && m->cache.size)
+		rc = text_cache_new(m->cache.size, net_width(&m->net), &p->cache, e);
 	if (rc) {
+		free(p->token);
 		free(p);
 		return rc;
 	}
@@ -237,6 +260,7 @@ void text_job_fini(struct text_job *j)
 {
 	if (!j->progress)
 		return;
+	text_cache_free(j->progress->cache);
 	free(j->progress->token);
 	free(j->progress);
 	j->progress = NULL;

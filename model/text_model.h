@@ -14,6 +14,7 @@
 
 #include "model/infer/infer.h"
 #include "model/text/vocabulary.h"
+#include "model/text_cache.h"
 
 enum text_task { TEXT_GENERATE, TEXT_CLASSIFY, TEXT_TRANSLATE };
 
@@ -24,6 +25,7 @@ struct text_model {
 	struct vocabulary *target;      /* labels of classify, words of translate; generate: NULL, the source's */
 	int max_steps;                  /* tokens of an input that are read, from its end when it is longer (the window) */
 	struct infer_model *infer;
+	struct cache_options cache;     /* generate; size 0: none */
 };
 
 /** What a network over texts does; false: it is not one (no vocabulary, or numbers come out). */
@@ -34,6 +36,8 @@ bool text_task_of(const struct net_spec *net, enum text_task *out);
 enum err text_model_new(const struct net_spec *net, const float *params, const struct infer_options *o,
                         struct vocabulary *source, struct vocabulary *target, int max_steps,
                         struct text_model **out, struct error *e);
+/** Give a model that generates a cache, before others share it. ERR_INVALID, the option's name in where. */
+enum err text_model_set_cache(struct text_model *m, const struct cache_options *o, struct error *e);
 void text_model_free(struct text_model *m);   /* NULL is fine */
 size_t text_model_bytes(const struct text_model *m);
 

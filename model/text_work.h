@@ -8,15 +8,18 @@
 
 #include "model/text_model.h"
 
+#define TEXT_SLICE 64   /* tokens of a prompt that are read at a time when a cache wants their states */
+
 struct text_ws {
 	int max_rows;
 	struct infer_ws *infer;
 	struct infer_sequence *seq;     /* [max_rows] */
 	int *of;                        /* [max_rows] which job a row is */
 	float *x, *y;                   /* [max_rows][max_steps], [max_rows][classes] */
-	double *weight;                 /* [classes] of one row: e^score, or what may be sampled */
+	double *weight;                 /* [2][classes] of one row: e^score, or what may be sampled; what a cache weighs */
 	float *rank;                    /* [classes] of one row: scores while their greatest are looked for */
-	size_t x_size, y_size, weight_size, rank_size;   /* numbers they hold */
+	float *hidden;                  /* [max_rows][TEXT_SLICE][width] of models with a cache */
+	size_t x_size, y_size, weight_size, rank_size, hidden_size;   /* numbers they hold */
 };
 
 struct text_progress {
@@ -25,6 +28,7 @@ struct text_progress {
 	/* generate */
 	size_t read;                    /* tokens of the prompt that the network has read */
 	int32_t last;                   /* the token drawn last */
+	struct text_cache *cache;       /* NULL: the model has none */
 	float state[];                  /* [net_state_size] behind all tokens read */
 };
 

@@ -21,16 +21,19 @@ struct trainer_ws {
 	float *net;                   /* of network_forward and network_backward */
 };
 
-static bool moving_init(struct moving *s, size_t weights)
+static bool moving_init(struct moving *s, size_t weights, bool averages)
 {
 	s->weights = floats_new(weights, 1);
 	s->m = floats_new(weights, 1);
 	s->v = floats_new(weights, 1);
-	return s->weights && s->m && s->v;
+	s->average = averages ? floats_new(weights, 1) : s->weights;
+	return s->weights && s->m && s->v && s->average;
 }
 
 static void moving_fini(struct moving *s)
 {
+	if (moving_averages(s))
+		free(s->average);
 	free(s->weights);
 	free(s->m);
 	free(s->v);
@@ -46,15 +49,14 @@ static void make_plan(struct trainer *t)
 	size_t batch = (size_t)t->recipe.batch_size;
 	const struct examples *x = t->examples;
 	const size_t *count = x->count;
-	struct tensor_table table;
 
-	net_tensors(&t->net, &table);
-	t->statistics = net_statistics(&table);
+	net_tensors(&t->net, &t->table);
+	t->statistics = net_statistics(&t->table);
 	t->plan = (struct trainer_plan){
 		.epochs = t->recipe.epochs,
 		.steps = ceil_div(count[SHARE_TRAIN], batch) + ceil_div(count[SHARE_VALIDATION], batch),
 		.train_examples = count[SHARE_TRAIN], .validation_examples = count[SHARE_VALIDATION],
-		.test_examples = count[SHARE_TEST], .weights = table.count, .rows = x->rows, .filled_cells = x->filled,
+		.test_examples = count[SHARE_TEST], .weights = t->table.count, .rows = x->rows, .filled_cells = x->filled,
 	};
 }
 
@@ -65,6 +67,8 @@ static void start_course(struct trainer *t)
 	plateau_init(&t->course.plateau, r->scheduler_factor, r->scheduler_patience, r->scheduler_min_rate);
 	early_stop_init(&t->course.early_stop, r->early_stopping_patience);
 	network_init(&t->net, &r->init, r->seed, t->now.weights);
+	if (moving_averages(&t->now))
+		memcpy(t->now.average, t->now.weights, t->plan.weights * sizeof *t->now.average);
 	trainer_mark_good(t);
 }
 
@@ -72,13 +76,17 @@ static bool allocate(struct trainer *t)
 {
 	size_t train = t->plan.train_examples, validation = t->plan.validation_examples;
 	size_t weights = t->plan.weights, shards = (size_t)ceil_div((size_t)t->recipe.batch_size, TRAINER_SHARD_ROWS);
+	bool thins = t->recipe.weight_dropout > 0, averages = t->recipe.average_decay > 0;
 	t->best = floats_new(weights, 1);
+	if (t->examples->stateful)
+		t->carried = floats_new(shards * TRAINER_SHARD_ROWS, (size_t)net_state_size(&t->net));
+	t->thinned = thins ? floats_new(weights, 1) : NULL;
 	t->gradient = floats_new(shards, weights);
 	t->shard_loss = calloc(shards, sizeof *t->shard_loss);
 	t->place = calloc(examples_places(t->examples) + 1, sizeof *t->place);
 	t->order = calloc(train > validation ? train : validation, sizeof *t->order);
-	return moving_init(&t->now, weights) && moving_init(&t->good, weights) && t->best && t->gradient
-		&& t->shard_loss && t->place && t->order;
+	return moving_init(&t->now, weights, averages) && moving_init(&t->good, weights, averages) && t->best && (t->thinned || !thins)
+		&& (t->carried || !t->examples->stateful) && t->gradient && t->shard_loss && t->place && t->order;
 }
 
 enum err trainer_check(const struct recipe *r, const struct frame *f, size_t rows, struct error *e)
@@ -122,6 +130,8 @@ void trainer_free(struct trainer *t)
 	moving_fini(&t->now);
 	moving_fini(&t->good);
 	free(t->best);
+	free(t->carried);
+	free(t->thinned);
 	free(t->order);
 	free(t->place);
 	free(t->gradient);
@@ -215,6 +225,28 @@ void trainer_begin_epoch(struct trainer *t)
 	begin_phase(t);
 }
 
+/* What is drawn for a step, from row `row` of its minibatch on. */
+static struct dropout_key step_key(const struct trainer *t, size_t row)
+{
+	return (struct dropout_key){ .seed = t->recipe.seed, .key = (uint32_t)t->course.step, .row_base = (uint32_t)row };
+}
+
+/* The running training step's masks of the weights, on them or on their gradient. */
+static void drop_weights(const struct trainer *t, float *block)
+{
+	const struct dropout_key key = step_key(t, 0);
+	if (t->thinned)
+		weight_dropout(&t->table, &key, t->recipe.weight_dropout, block);
+}
+
+static void begin_training_step(struct trainer *t)
+{
+	t->course.step++;
+	if (t->thinned)
+		memcpy(t->thinned, t->now.weights, t->plan.weights * sizeof *t->thinned);
+	drop_weights(t, t->thinned);
+}
+
 int trainer_begin_step(struct trainer *t)
 {
 	struct pass *p = &t->pass;
@@ -233,7 +265,8 @@ int trainer_begin_step(struct trainer *t)
 		struct example which = example_at(t, i);
 		p->targets += examples_targets(t->examples, examples_extent(t->examples, &which));
 	}
-	t->course.step += p->phase == PHASE_TRAIN;
+	if (p->phase == PHASE_TRAIN)
+		begin_training_step(t);
 	return p->shards;
 }
 
@@ -245,15 +278,31 @@ static double teacher_ratio(const struct trainer *t, bool train)
 	return train ? t->recipe.teacher_forcing : t->net.classes ? 1 : 0;
 }
 
+/* Where a shard of B rows leaves its states for the same rows of the next minibatch. */
+static struct network_state carried_states(const struct trainer *t, int shard, int B)
+{
+	if (!t->carried)
+		return (struct network_state){ 0 };
+	size_t size = (size_t)net_state_size(&t->net), half = (size_t)(t->net.layers * net_width(&t->net)) * (size_t)B;
+	float *h = t->carried + (size_t)shard * TRAINER_SHARD_ROWS * size;
+	return (struct network_state){ .h = h, .c = net_has_memory(&t->net) ? h + half : NULL };
+}
+
+/* The rows go on where those of the minibatch before ended: not the first, and not what was left over. */
+static bool goes_on(const struct trainer *t)
+{
+	return t->pass.next > 0 && t->pass.rows == (size_t)t->recipe.batch_size;
+}
+
 void trainer_shard(struct trainer *t, int shard, struct trainer_ws *w)
 {
 	const struct pass *pass = &t->pass;
-	const float *weights = t->now.weights;
 	bool train = pass->phase == PHASE_TRAIN;
 	size_t begin = (size_t)shard * TRAINER_SHARD_ROWS, left = pass->rows - begin;
 	int B = left < TRAINER_SHARD_ROWS ? (int)left : TRAINER_SHARD_ROWS;
 	double ratio = teacher_ratio(t, train), weight = 1 / (double)pass->targets;
-	struct dropout_key key = { .seed = t->recipe.seed, .key = (uint32_t)t->course.step, .row_base = (uint32_t)begin };
+	const float *weights = !train ? t->now.average : t->thinned ? t->thinned : t->now.weights;
+	const struct dropout_key key = step_key(t, begin);
 	struct example which[TRAINER_SHARD_ROWS];
 	const struct batch *b = &w->batch;
 
@@ -262,11 +311,13 @@ void trainer_shard(struct trainer *t, int shard, struct trainer_ws *w)
 		which[i] = example_at(t, begin + (size_t)i);
 	batch_fill(&w->batch, t->examples, which, B);
 	const struct net_spec net = net_of_steps(t, b->S);
+	const struct network_state states = carried_states(t, shard, B);
 	const struct network_input in = {
 		.T = b->T, .B = B, .lengths = b->lengths, .x = b->x, .dropout = train ? &key : NULL,
+		.start = goes_on(t) ? states : (struct network_state){ 0 },
 		.teacher = ratio > 0 ? b->target : NULL, .teacher_ratio = ratio,
 	};
-	network_forward(&net, weights, &in, &(struct network_output){ .y = w->y }, w->net);
+	network_forward(&net, weights, &in, &(struct network_output){ .y = w->y, .final = states }, w->net);
 	size_t groups = (size_t)b->S * (size_t)B * (size_t)net.targets;
 	t->shard_loss[shard] = loss_forward_backward(&t->loss, groups, w->y, b->target, weight, train ? w->dy : NULL);
 	if (!train)
@@ -390,6 +441,8 @@ static void take_step(struct trainer *t, double norm)
 			t->gradient + at);
 	}
 	statistics_step(measured->count, t->pass.shards, t->now.weights + measured->offset, t->gradient + measured->offset);
+	if (moving_averages(&t->now))
+		average_step(t->recipe.average_decay, c->optimizer_steps, t->plan.weights, t->now.average, t->now.weights);
 	guard_accept(&c->guard, norm);
 	t->pass.norm += norm;
 	t->pass.norm_steps++;
@@ -407,6 +460,7 @@ enum err trainer_end_step(struct trainer *t, struct error *e)
 		p->validation_targets += p->targets;
 		return ERR_OK;
 	}
+	drop_weights(t, t->gradient);
 	double norm = learnt_norm(t);
 	if (!acceptable(t, loss, norm))
 		return skip_step(t, e);
@@ -431,7 +485,7 @@ static void judge(struct trainer *t, double validation, struct epoch_report *rep
 	c->guard.rollbacks = 0;
 	trainer_mark_good(t);
 	if (report->best)
-		memcpy(t->best, t->now.weights, t->plan.weights * sizeof *t->best);
+		memcpy(t->best, t->now.average, t->plan.weights * sizeof *t->best);
 }
 
 enum err trainer_end_epoch(struct trainer *t, struct epoch_report *out, struct error *e)

@@ -3,6 +3,7 @@
 #include "model/examples_corpus.h"
 #include "model/examples_pairs.h"
 #include "model/examples_series.h"
+#include "model/text_cache_fit.h"
 #include "model/text_evaluation.h"
 #include "model/trainer_state.h"
 
@@ -75,6 +76,13 @@ static void vocabularies(const struct examples *x, const struct vocabulary **sou
 	*target = corpus ? NULL : pairs_of(x)->target;
 }
 
+static enum err give_cache(const struct trainer *t, struct text_model *m, struct error *e)
+{
+	struct cache_options chosen = { 0 };
+	enum err rc = text_cache_fit(m, corpus_of(t->examples), t->recipe.cache, &chosen, e);
+	return rc || !chosen.size ? rc : text_model_set_cache(m, &chosen, e);
+}
+
 static enum err finish_text(const struct trainer *t, struct text_model **out, struct evaluation *v, struct error *e)
 {
 	const struct vocabulary *source, *target;
@@ -89,6 +97,8 @@ static enum err finish_text(const struct trainer *t, struct text_model **out, st
 		return rc;
 	}
 	rc = text_model_new(&t->net, t->best, NULL, own_source, own_target, t->recipe.window, &m, e);
+	if (!rc && t->recipe.cache)
+		rc = give_cache(t, m, e);
 	if (!rc)
 		rc = text_evaluate(m, t->examples, v, e);
 	if (rc)

@@ -1,6 +1,6 @@
 /* trainer_state.c - a trainer between two epochs as bytes, and back (docs/formats/checkpoint.md).
  *
- *     "GCTRAIN2" | fingerprint u64 | weights u64 | course | weights, m, v, best: f32 each | FNV-1a u64 of all before
+ *     "GCTRAIN3" | fingerprint u64 | weights u64 | course | weights, m, v, best, average: f32 each | FNV-1a u64 of all before
  *
  * Little-endian. One walk over the members serves both ways, so that writer and reader cannot differ. The good
  * copy that the guard rolls back to is not there: between epochs it equals the weights. */
@@ -14,6 +14,8 @@ void moving_copy(struct moving *to, const struct moving *from, size_t weights)
 	memcpy(to->weights, from->weights, weights * sizeof *to->weights);
 	memcpy(to->m, from->m, weights * sizeof *to->m);
 	memcpy(to->v, from->v, weights * sizeof *to->v);
+	if (moving_averages(from))
+		memcpy(to->average, from->average, weights * sizeof *to->average);
 }
 
 void trainer_mark_good(struct trainer *t)
@@ -22,7 +24,7 @@ void trainer_mark_good(struct trainer *t)
 	t->good_optimizer_steps = t->course.optimizer_steps;
 }
 
-#define MAGIC 0x324e494152544347u   /* "GCTRAIN2" */
+#define MAGIC 0x334e494152544347u   /* "GCTRAIN3" */
 
 /* Both ways over the bytes: out set writes, in set reads. Reading past the end sets failed and leaves the rest. */
 struct wire {
@@ -117,6 +119,8 @@ static void wire_arrays(struct wire *w, const struct trainer *t)
 	wire_floats(w, t->now.m, t->plan.weights);
 	wire_floats(w, t->now.v, t->plan.weights);
 	wire_floats(w, t->best, t->plan.weights);
+	if (moving_averages(&t->now))
+		wire_floats(w, t->now.average, t->plan.weights);
 }
 
 void trainer_save(const struct trainer *t, struct strbuf *out)
@@ -174,7 +178,7 @@ static enum err read_head(struct wire *w, const struct trainer *t, struct course
 		return fail_damaged("is not a training state of this version", e);
 	if (fingerprint != t->fingerprint || weights != t->plan.weights)
 		return fail_damaged("belongs to another recipe or dataset", e);
-	if (w->left != t->plan.weights * 4 * sizeof(float))
+	if (w->left != t->plan.weights * (moving_averages(&t->now) ? 5 : 4) * sizeof(float))
 		return fail_damaged("has a wrong length", e);
 	if (!course_plausible(course, &t->recipe) || !floats_finite(*w))
 		return fail_damaged("holds impossible values", e);
@@ -208,17 +212,17 @@ uint64_t trainer_fingerprint(const struct trainer *t)
 {
 	const struct recipe *r = &t->recipe;
 	const int whole[] = {
-		r->window, r->horizon, r->unit, r->max_vocabulary, r->min_count, r->embedding,
+		r->window, r->horizon, r->unit, r->max_vocabulary, r->min_count, r->embedding, r->cache,
 		r->encoder, r->hidden, r->layers, r->bidirectional, r->reverse, r->bias, r->reset_after, r->relu, r->batch_norm,
 		r->instance_norm,
 		r->heads, r->feedforward, r->norm_first, r->gelu, r->causal, r->decoder, r->score, r->decoder_input, r->segment,
-		r->categorical, r->levels, r->loss, r->init.orthogonal, r->random_crop, r->optimizer, r->batch_size, r->epochs,
+		r->categorical, r->levels, r->loss, r->init.orthogonal, r->random_crop, r->stateful, r->optimizer, r->batch_size, r->epochs,
 		r->scheduler, r->scheduler_patience, r->scheduler_step_size, r->warmup_epochs, r->early_stopping_patience,
 	};
 	const double number[] = {
-		r->dropout, r->teacher_forcing, r->train, r->validation, r->test, r->huber_delta, r->init.forget_bias,
-		r->learning_rate, r->momentum, r->clip_norm, r->weight_decay, r->scheduler_factor, r->scheduler_gamma,
-		r->scheduler_min_rate,
+		r->dropout, r->weight_dropout, r->token_dropout, r->teacher_forcing, r->train, r->validation, r->test,
+		r->huber_delta, r->init.forget_bias, r->learning_rate, r->momentum, r->clip_norm, r->weight_decay, r->average_decay,
+		r->scheduler_factor, r->scheduler_gamma, r->scheduler_min_rate,
 	};
 	uint64_t h = fnv1a(FNV_START, whole, sizeof whole);
 	h = fnv1a(h, number, sizeof number);

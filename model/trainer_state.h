@@ -10,6 +10,7 @@
 #include "model/examples.h"
 #include "model/nn/network.h"
 #include "model/nn/optimizer.h"
+#include "model/nn/weight_dropout.h"
 #include "model/trainer.h"
 
 #define GUARD_SKIPS 3         /* so many skips … */
@@ -36,7 +37,10 @@ struct course {
 	struct guard guard;
 };
 
-struct moving { float *weights, *m, *v; };
+struct moving {
+	float *weights, *m, *v;
+	float *average;                  /* of the weights over the steps; where none is kept, the weights */
+};
 
 enum phase { PHASE_TRAIN, PHASE_VALIDATION, PHASE_OVER };
 
@@ -55,6 +59,7 @@ struct trainer {
 	struct recipe recipe;
 	struct examples *examples;
 	struct net_spec net;             /* the examples' */
+	struct tensor_table table;       /* of net */
 	struct tensor_run statistics;    /* of the weights: measured, not learnt */
 	struct loss loss;
 	struct trainer_plan plan;
@@ -68,10 +73,13 @@ struct trainer {
 	struct pass pass;
 	uint32_t *order;                 /* the phase's examples, minibatch after minibatch */
 	struct place *place;             /* that putting them in order works with */
+	float *carried;                  /* stateful: what each row of a minibatch ends with, [shards][rows' states] */
+	float *thinned;                  /* with weight dropout: the weights of the running training step */
 	float *gradient;                 /* [shards][weights]; the sum ends in the first */
 	double *shard_loss;              /* [shards] */
 };
 
+static inline bool moving_averages(const struct moving *s) { return s->average != s->weights; }
 /** Copy weights and moments, `weights` numbers of each. */
 void moving_copy(struct moving *to, const struct moving *from, size_t weights);
 /** The weights as they are become those that the guard rolls back to. */

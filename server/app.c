@@ -7,14 +7,13 @@
 #include "server/batcher.h"
 #include "server/events.h"
 #include "server/lane.h"
+#include "server/preload.h"
 #include "server/registry.h"
 #include "server/sessions.h"
 #include "server/supervisor.h"
 #include "storage/job_store.h"
 #include "storage/key_store.h"
 #include "storage/model_store.h"
-
-#define PRELOAD_MOST 1000   /* models loaded at start; the others at their first request */
 
 /* Whatever was running when the last process ended waits again. */
 static enum err recover(void *arg, struct store *s, struct error *e)
@@ -26,24 +25,6 @@ static enum err recover(void *arg, struct store *s, struct error *e)
 static enum err load_keys(void *arg, struct store *s, struct error *e)
 {
 	return key_ring_load(s, arg, e);
-}
-
-static enum err preload(void *arg, struct store *s, struct error *e)
-{
-	struct registry *g = arg;
-	struct model_name *list = NULL;
-	size_t n = 0;
-	bool more;
-	enum err rc = model_list(s, NULL, PRELOAD_MOST, &list, &n, &more, e);
-	for (size_t i = 0; !rc && i < n; i++) {
-		struct model *m = NULL;
-		struct error why;
-		if (registry_load(g, s, list[i].name, 0, NULL, &m, &why))
-			log_failure("model_load_failed", &why);   /* one damaged model keeps no other from serving */
-		model_unref(m);
-	}
-	free(list);
-	return rc;
 }
 
 static bool needs_keys(const struct options *o)
@@ -67,8 +48,6 @@ enum err app_start(struct app *a, const struct options *o, struct error *e)
 		rc = lane_call(a->reader, load_keys, &a->keys, e);
 	if (!rc)
 		rc = registry_new((size_t)o->model_cache, &(struct infer_options){ .int8 = o->int8 }, &a->registry, e);
-	if (!rc && o->command == COMMAND_SERVE)
-		rc = lane_call(a->reader, preload, a->registry, e);
 	if (!rc)
 		rc = events_new(&a->events, e);
 	if (!rc && o->command == COMMAND_SERVE)
@@ -93,6 +72,7 @@ void app_stop(struct app *a)
 	batcher_free(a->batcher);
 	sessions_free(a->sessions);
 	events_free(a->events);
+	preload_free(a->preload);
 	lane_free(a->reader);
 	lane_free(a->writer);
 	registry_free(a->registry);

@@ -10,6 +10,7 @@ struct app {
 	const struct options *options;
 	struct lane *writer, *reader;      /* lane.h: the store's threads */
 	struct registry *registry;         /* registry.h: loaded models */
+	struct preload *preload;           /* preload.h: loads them behind the start; NULL: it did not begin */
 	struct batcher *batcher;           /* batcher.h: compute threads */
 	struct sessions *sessions;         /* sessions.h: series that are forecast as they come */
 	struct events *events;             /* events.h: live event streams */

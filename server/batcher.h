@@ -1,19 +1,18 @@
 /* batcher.h - sequences of many requests share the compute threads.
  *
- *   batcher_submit ─► the model's queue ─► ready list (a turn a model) ─► compute thread: up to BATCH_ROWS of one model
- *                          ▲                                              forecaster_run, text_model_run
- *                          └── a text that is not at its end ◄────────────┴──► done() of each whole request
+ *   batcher_submit ─► queue.h: lines, turns ─► compute thread     ─┬─► turn.h: in batches, or in the air ─► done()
+ *                                          └─► batcher_turn: light ─┘
  *
- * Work-conserving: a free thread takes all that waits at once, so a batch forms only because the threads were busy;
- * there is no delay to tune. Lengths may differ; nothing is padded. An answer has the same bits in any company. A text
- * is written a few tokens a turn, so that a long one holds up nobody.
+ * What is light, less than a turn (BATCH_TURN_NS), runs to its end in a batch of all that waits; so does what cannot fly. A
+ * heavy sequence of a recurrent model flies (model/infer/infer.h): at the border of a tick all that waits joins, as far as
+ * there is room, and who is done leaves. A text is written a few tokens a turn.
+ *
+ * Work-conserving: company forms only because the threads were busy; there is no delay to tune. Lengths may differ, nothing
+ * is padded, and an answer has the same bits in any company. What expired, or whose client left, is dropped before it costs
+ * anything more.
  *
  * A thread that waits for its own requests anyway, a listener's, computes too: batcher_turn(). What is known to be light is
- * left to it, and nobody is woken, while there is no more than a turn of it.
- *
- * Admission by predicted cost: a request is taken if the backlog and its own cost fit into 0.8 of its deadline, else it is
- * refused at once. What expired, or whose client left, is dropped before its turn costs anything. Cost is counted in units
- * that a model's time is proportional to: a series for a forecaster, a token read or written for a model of texts. */
+ * left to it, and nobody is woken, while there is no more than a turn of it. */
 #ifndef GATECAST_SERVER_BATCHER_H
 #define GATECAST_SERVER_BATCHER_H
 
@@ -23,11 +22,12 @@
 
 #define BATCH_ROWS 64
 #define BATCH_TURN_NS 2000000
+#define BATCH_LIGHT_NS (BATCH_TURN_NS / 8)   /* a tile of them is less than a turn */
 
 struct batch_item {
 	struct batch_item *next;
 	struct batch *batch;
-	uint64_t predicted_ns;              /* its share of the backlog while it waits */
+	uint64_t predicted_ns;              /* what it takes, as was known when it was queued */
 	union {                             /* as the batch's model is */
 		struct forecast forecast;
 		struct text_job text;
@@ -39,6 +39,7 @@ struct batch {
 	struct model *model;                /* the caller's reference */
 	struct batch_item *item;
 	int n;
+	enum batch_class class;
 	long later;                         /* further items like these that the caller will submit: counted at admission */
 	int64_t deadline_ns;                /* CLOCK_MONOTONIC */
 	bool polled;                        /* light, and the caller calls batcher_turn() until it is done */
@@ -59,14 +60,16 @@ enum err batcher_new(int threads, long capacity, struct batcher **out, struct er
 void batcher_free(struct batcher *b);
 /** ERR_BUSY (with *retry_after_s) or ERR_STOPPING: nothing was queued, done() is not called. */
 enum err batcher_submit(struct batcher *b, struct batch *batch, int *retry_after_s, struct error *e);
-/** Whether a sequence of that model is known to take less than a turn. */
+/** Whether a sequence of a whole window would be let in now, by a body that is not read yet. ERR_BUSY as above. */
+enum err batcher_expects(struct batcher *b, struct model *m, int64_t deadline_ns, int *retry_after_s, struct error *e);
+/** Whether a sequence of a whole window is known to take less than a turn. */
 bool batcher_is_light(const struct model *m);
 /** What a thread computes with, other than the batcher's own. */
 enum err batch_ws_new(struct batch_ws **out, struct error *e);
 void batch_ws_free(struct batch_ws *ws);
 /** Compute what waits, on this thread, for about BATCH_TURN_NS. False: nothing that light waits; others see to it. */
 bool batcher_turn(struct batcher *b, struct batch_ws *ws);
-/** Gauges of the queue. */
+/** Gauges and counters of the queue. */
 void batcher_metrics(struct batcher *b, struct strbuf *out);
 
 #endif

@@ -14,6 +14,7 @@
 #include "server/http.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/preload.h"
 
 /* Threads inherit the blocked set, so signals come to sigwait() alone. Before anything else starts. */
 static void block_signals(sigset_t *set)
@@ -70,6 +71,8 @@ int command_serve(const struct options *o)
 	enum err rc = app_start(&app, o, &e);
 	if (!rc)
 		rc = http_new(&app, &http, &e);
+	if (!rc)
+		rc = preload_new(app.registry, app.reader, &app.preload, &e);   /* after: it takes nothing from the start */
 	if (rc) {
 		log_failure("start_failed", &e);
 	} else {

@@ -1,5 +1,7 @@
 #include "server/connection.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -118,6 +120,15 @@ void connection_due(struct connection *c, int64_t from_ns, long seconds, size_t 
 void connection_rest(struct connection *c)
 {
 	c->deadline_ns = 0;
+}
+
+int64_t connection_waited_ns(const struct connection *c)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof info;
+	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+		return 0;
+	return (int64_t)info.tcpi_last_data_recv * 1000000;
 }
 
 void connection_watch(struct connection *c, _Atomic bool *abandoned)

@@ -40,6 +40,8 @@ void connection_free(struct connection *c);
 void connection_due(struct connection *c, int64_t from_ns, long seconds, size_t bytes);
 /** Nothing is due. */
 void connection_rest(struct connection *c);
+/** For how long its last bytes have waited in the socket, as the kernel counts, in its ticks; 0 where it does not say. */
+int64_t connection_waited_ns(const struct connection *c);
 /** The request sleeps: nothing is due, but *abandoned becomes true when the client leaves. NULL: it is awake. Any thread. */
 void connection_watch(struct connection *c, _Atomic bool *abandoned);
 

@@ -15,6 +15,7 @@
 #include "server/app.h"
 #include "server/batcher.h"
 #include "server/connection.h"
+#include "server/inference.h"
 #include "server/inflate.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -27,12 +28,13 @@
 
 #define IDLE_S         60                /* a kept connection may wait so long for its next request */
 #define DISCARD_MAX    (8u << 20)        /* a refused body up to this is read, so that its sender sees the answer */
-#define CONNECTION_MEMORY (16u << 10)
+#define CONNECTION_MEMORY (20u << 10)   /* half of it reads: a window of 96 x 8 numbers at once */
 #define SPARE_CONNECTIONS 64             /* to answer 503 on, above the limit */
 #define SPARE_EXCHANGES   64             /* kept by a listener for its next requests, with their memory: */
 #define KEPT_BYTES        (32u << 10)    /* of each of their buffers, at most */
 #define STREAM_END_MS     1000
 #define NAP_NS            50000
+#define EASE_NS           2000000        /* a nap of an overloaded listener, and between two of them */
 
 /* Where a request stands. Who brings it to FINISHED is one thread, any; all else happens on its listener's.
  *
@@ -68,6 +70,7 @@ struct listener {
 	struct batch_ws *ws;                 /* to compute with */
 	struct exchange *spare;
 	int spares;
+	int64_t eased_ns;                    /* when it eased off last */
 };
 
 struct http {
@@ -368,6 +371,17 @@ static enum err accept_body(struct exchange *x, const struct gate *g, struct err
 	return ERR_OK;
 }
 
+/* Refusing is cheap where many are refused in one round: leave the core to who computes, for as long as may be without
+ * being missed. */
+static void ease_off(struct listener *l)
+{
+	const struct timespec nap = { .tv_nsec = EASE_NS };
+	if (monotonic_ns() - l->eased_ns < EASE_NS)
+		return;
+	nanosleep(&nap, NULL);
+	l->eased_ns = monotonic_ns();
+}
+
 /* Everything that the headers alone can decide. */
 static enum err accept_headers(struct exchange *x, const char *method, const struct gate *g, struct error *e)
 {
@@ -389,7 +403,15 @@ static enum err accept_headers(struct exchange *x, const char *method, const str
 	rc = authorize(x, e);
 	if (rc)
 		return rc;
-	return accept_body(x, g, e);
+	rc = accept_body(x, g, e);
+	if (rc || r->route->lane != LANE_PREDICT)
+		return rc;
+	rc = inference_expects(r, e);
+	if (rc)
+		ease_off(x->listener);
+	else
+		r->started_ns -= connection_waited_ns(x->connection);   /* its deadline ran while this thread was elsewhere */
+	return rc;
 }
 
 /* An empty exchange: a spare one, or new memory. On the listener's thread, as are all that follow. */

@@ -5,6 +5,7 @@
 #include "api/problem.h"
 #include "server/app.h"
 #include "server/monotonic.h"
+#include "server/route.h"
 
 #define EVENT_MAX (64u << 10)
 #define PHASE_MAX 40   /* ", compute;dur=" and the longest number */
@@ -197,12 +198,16 @@ static void submit(struct inference *p)
 	}
 }
 
+static int64_t deadline_ns(const struct request *r, int64_t timeout_ms)
+{
+	const int64_t most_ms = r->app->options->deadline_ms;
+	return r->started_ns + (timeout_ms && timeout_ms < most_ms ? timeout_ms : most_ms) * 1000000;
+}
+
 static void first_submit(struct inference *p)
 {
-	const struct request *r = p->request;
-	int64_t most_ms = r->app->options->deadline_ms, ms = p->timeout_ms && p->timeout_ms < most_ms ? p->timeout_ms : most_ms;
 	p->batch.model = p->m;
-	p->batch.deadline_ns = r->started_ns + ms * 1000000;
+	p->batch.deadline_ns = deadline_ns(p->request, p->timeout_ms);
 	p->batch.abandoned = abandoned;
 	p->batch.done = computed;
 	if (p->batch.n) {
@@ -252,6 +257,18 @@ static void prepared(struct lane_task *t, enum err rc, const struct error *e)
 		end(p, rc, e);
 	else
 		first_submit(p);
+}
+
+enum err inference_expects(struct request *r, struct error *e)
+{
+	struct model *m = r->route->flags & ROUTE_MODEL ? registry_get(r->app->registry, r->param[0], 0) : NULL;
+	if (!m)
+		return ERR_OK;
+	enum err rc = batcher_expects(r->app->batcher, m, deadline_ns(r, 0), &r->reply.retry_after, e);
+	if (rc)
+		m->metrics.requests[OUTCOME_REJECTED]++;
+	model_unref(m);
+	return rc;
 }
 
 void inference_go(struct inference *p)

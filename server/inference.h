@@ -52,6 +52,10 @@ void inference_free(struct inference *p);
 /** The body is parsed: from here on it ends by itself, and p must not be touched. */
 void inference_go(struct inference *p);
 
+/** What the headers say of a request to a model that has no time for another: ERR_BUSY, and its body need not be parsed. On
+ *  the HTTP thread. */
+enum err inference_expects(struct request *r, struct error *e);
+
 /** The arena of a request that a body of --max-body fits in, parsed. */
 size_t inference_memory(const struct request *r);
 

@@ -27,6 +27,9 @@ extern const double metric_rows[METRIC_BUCKETS];      /* 1 … 4096 */
 void histogram_add(struct histogram *h, const double bounds[METRIC_BUCKETS], double v);
 
 enum outcome { OUTCOME_OK, OUTCOME_INVALID, OUTCOME_REJECTED, OUTCOME_TIMEOUT, OUTCOME_CANCELLED, OUTCOME_ERROR, OUTCOMES };
+/* Why a sequence was dropped, and what a request was refused by. */
+enum drop { DROP_EXPIRED, DROP_LEFT, DROPS };
+enum refusal { REFUSED_BY_HEADERS, REFUSED_BY_BODY, REFUSED_BY_CAPACITY, REFUSALS };
 enum phase { PHASE_PARSE, PHASE_QUEUE, PHASE_COMPUTE, PHASE_RENDER, PHASES };
 
 /* Of one version of a model; lives in the registry's entry. */
@@ -51,8 +54,12 @@ struct metrics {
 	counter in_flight, connections;       /* gauges */
 	counter auth_failures[3];             /* missing, unknown, scope */
 	counter reaped_connections, rejected_connections;
-	counter queue_depth;                  /* gauge, sequences */
+	counter queue_depth[2];               /* gauges, sequences: interactive, bulk */
+	counter flights, ticks;               /* sequences in the air, a gauge; steps of those together */
+	counter dropped[2][DROPS];            /* sequences that waited in vain: interactive, bulk */
+	counter refused[REFUSALS];            /* requests for which there was no time */
 	counter model_loads[2];               /* ok, error */
+	counter model_evictions;
 	struct histogram model_load;
 	counter jobs_ended[3];                /* succeeded, failed, cancelled */
 	counter workers_lost, training_samples, training_checkpoint_time;

@@ -96,6 +96,14 @@ static void write_duration(const struct model *m, void *arg)
 	metric_histogram(p->out, "inference_duration_seconds", p->labels.s, metric_seconds, &m->metrics.duration[p->phase]);
 }
 
+static void write_usage(struct registry_usage usage, struct strbuf *out)
+{
+	metric_head(out, "model_cache_bytes", "gauge", "Memory of all loaded versions.");
+	metric_value(out, "model_cache_bytes", "", (double)usage.bytes);
+	metric_head(out, "model_cache_limit_bytes", "gauge", "Memory that they may take.");
+	metric_value(out, "model_cache_limit_bytes", "", (double)usage.max_bytes);
+}
+
 static void write_loads(struct page *p)
 {
 	static const char *const results[] = { "ok", "error" };
@@ -105,6 +113,8 @@ static void write_loads(struct page *p)
 		metric_label(&p->labels, "result", results[i]);
 		metric_value(p->out, "model_loads_total", p->labels.s, (double)metrics.model_loads[i]);
 	}
+	metric_head(p->out, "model_evictions_total", "counter", "Versions that left memory to make room for others.");
+	metric_value(p->out, "model_evictions_total", "", (double)metrics.model_evictions);
 	metric_head(p->out, "model_load_duration_seconds", "histogram", "Time to load a version.");
 	metric_histogram(p->out, "model_load_duration_seconds", "", metric_seconds, &metrics.model_load);
 }
@@ -120,11 +130,12 @@ void model_metrics_write(struct registry *g, struct strbuf *out)
 		metric_head(out, all[i].name, all[i].type, all[i].help);
 		registry_each(g, write_series, &p);
 	}
-	metric_head(out, "inference_batch_size", "histogram", "Sequences computed together.");
+	metric_head(out, "inference_batch_size", "histogram", "Sequences computed together, or in the air at a tick.");
 	registry_each(g, write_batch_size, &p);
 	metric_head(out, "inference_duration_seconds", "histogram", "Time of a prediction in each phase.");
 	for (p.phase = PHASE_PARSE; p.phase < PHASES; p.phase++)
 		registry_each(g, write_duration, &p);
+	write_usage(registry_usage(g), out);
 	write_loads(&p);
 	strbuf_fini(&p.labels);
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include <uthash.h>
+#include <utlist.h>
 
 #include "api/document.h"
 #include "server/log.h"
@@ -23,10 +24,10 @@ struct entry {
 struct registry {
 	pthread_mutex_t lock;
 	struct entry *entries;
-	size_t bytes, max_bytes;
+	struct model *oldest;           /* of the list by use; utlist keeps the newest as its older */
+	struct registry_usage usage;
 	struct infer_options options;   /* of every model */
-	uint64_t uses;             /* a clock that never stands still: who was used last */
-	uint64_t generation;       /* raised by registry_forget and registry_outdate: a load that began before is not kept */
+	uint64_t generation;            /* raised by registry_forget and registry_outdate: a load that began before is not kept */
 };
 
 /* ---- one model ---------------------------------------------------------- */
@@ -67,7 +68,8 @@ static enum err build_text(const struct model_version *v, struct document *d, co
 {
 	struct vocabulary *source = d->source, *target = d->target;
 	d->source = d->target = NULL;   /* text_model_new takes them */
-	return text_model_new(&d->net, v->weights, o, source, target, d->max_steps, &out->text, e);
+	enum err rc = text_model_new(&d->net, v->weights, o, source, target, d->max_steps, &out->text, e);
+	return rc || !d->cache.size ? rc : text_model_set_cache(out->text, &d->cache, e);
 }
 
 enum err model_build(const struct model_version *v, const struct infer_options *o, struct trained *out, char preset[32],
@@ -160,7 +162,8 @@ static enum err model_from_store(struct store *s, const struct infer_options *o,
 	m->version = v.version;
 	m->refs = 1;
 	m->bytes = sizeof *m + trained_bytes(&m->trained);
-	m->queue.tail = &m->queue.head;
+	for (int c = 0; c < BATCH_CLASSES; c++)
+		m->line[c] = (struct model_line){ .model = m, .tail = &m->line[c].head };
 	skill_parse(v.evaluation, &m->skill);
 	*out = m;
 done:
@@ -176,7 +179,7 @@ enum err registry_new(size_t max_bytes, const struct infer_options *o, struct re
 	if (!g)
 		return fail_nomem(e);
 	pthread_mutex_init(&g->lock, NULL);
-	g->max_bytes = max_bytes;
+	g->usage.max_bytes = max_bytes;
 	if (o)
 		g->options = *o;
 	*out = g;
@@ -190,7 +193,8 @@ static void remove_at(struct registry *g, struct entry *n, struct model **at)
 	*at = m->next;
 	if (n->latest == m->version)
 		n->latest = 0;
-	g->bytes -= m->bytes;
+	DL_DELETE2(g->oldest, m, older, newer);
+	g->usage.bytes -= m->bytes;
 	model_unref(m);
 }
 
@@ -230,10 +234,11 @@ static struct model *find(struct registry *g, const char *name, int version)
 	return NULL;
 }
 
-/* A reference for someone who is about to use m. Under the lock. */
+/* A reference for someone who is about to use m, which is in the table. Under the lock. */
 static struct model *use(struct registry *g, struct model *m)
 {
-	m->used = ++g->uses;
+	DL_DELETE2(g->oldest, m, older, newer);
+	DL_APPEND2(g->oldest, m, older, newer);
 	m->last_used_s = time(NULL);
 	return model_ref(m);
 }
@@ -256,25 +261,32 @@ bool registry_has(struct registry *g, const char *name, int version)
 	return has;
 }
 
-/* Let the least recently used go until the rest fits; keep stays. */
-static void make_room(struct registry *g, const struct model *keep)
+static void evict(struct registry *g, const struct model *m)
 {
-	while (g->bytes > g->max_bytes) {
-		struct entry *oldest_entry = NULL;
-		struct model **oldest = NULL;
-		for (struct entry *n = g->entries; n; n = n->hh.next) {
-			for (struct model **at = &n->models; *at; at = &(*at)->next) {
-				if (*at != keep && (!oldest || (*at)->used < (*oldest)->used)) {
-					oldest = at;
-					oldest_entry = n;
-				}
-			}
-		}
-		if (!oldest)
-			return;
-		remove_at(g, oldest_entry, oldest);
-		drop_empty(g, oldest_entry);
-	}
+	struct entry *n;
+	HASH_FIND_STR(g->entries, m->name, n);
+	struct model **at = &n->models;
+	while (*at != m)
+		at = &(*at)->next;
+	remove_at(g, n, at);
+	drop_empty(g, n);
+	metrics.model_evictions++;
+}
+
+/* Let the least recently used go until the rest fits; the newest stays. */
+static void make_room(struct registry *g)
+{
+	while (g->usage.bytes > g->usage.max_bytes && g->oldest->newer)
+		evict(g, g->oldest);
+}
+
+static void add(struct registry *g, struct entry *n, struct model *m)
+{
+	m->next = n->models;
+	n->models = m;
+	m->last_used_s = time(NULL);
+	DL_APPEND2(g->oldest, m, older, newer);
+	g->usage.bytes += m->bytes;
 }
 
 /* Under the lock. Takes a reference of *m for the table; another thread may have been faster, then *m becomes its model. */
@@ -299,10 +311,8 @@ static enum err insert(struct registry *g, struct model **m, bool is_latest, str
 		*m = use(g, known);
 		return ERR_OK;
 	}
-	(*m)->next = n->models;
-	n->models = use(g, *m);
-	g->bytes += (*m)->bytes;
-	make_room(g, *m);
+	add(g, n, model_ref(*m));
+	make_room(g);
 	return ERR_OK;
 }
 
@@ -373,6 +383,14 @@ void registry_outdate(struct registry *g, const char *name)
 	if (n)
 		n->latest = 0;
 	pthread_mutex_unlock(&g->lock);
+}
+
+struct registry_usage registry_usage(struct registry *g)
+{
+	pthread_mutex_lock(&g->lock);
+	struct registry_usage usage = g->usage;
+	pthread_mutex_unlock(&g->lock);
+	return usage;
 }
 
 void registry_each(struct registry *g, void (*visit)(const struct model *m, void *arg), void *arg)

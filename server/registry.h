@@ -1,7 +1,10 @@
 /* registry.h - the loaded models, by name and version.
  *
  * A loaded version is immutable and counted. Publishing a version puts a new pointer in place of the old; requests in
- * flight keep theirs until their last reference drops. The least recently used leave when the cache is full. */
+ * flight keep theirs until their last reference drops. The least recently used leave when the cache is full:
+ *
+ *   by name and version   "a" ─► 3 ─► 2      "b" ─► 1
+ *   by use                oldest ─► b 1 ─► a 2 ─► a 3 ─► newest */
 #ifndef GATECAST_SERVER_REGISTRY_H
 #define GATECAST_SERVER_REGISTRY_H
 
@@ -9,10 +12,14 @@
 
 #include "api/model_body.h"
 #include "model/trained.h"
+#include "server/cost.h"
 #include "server/metrics.h"
 #include "storage/model_store.h"
 
 struct batch_item;
+
+/* Who waits for an answer, and who for the day's work: see batcher.h. */
+enum batch_class { CLASS_INTERACTIVE, CLASS_BULK, BATCH_CLASSES };
 
 /* What a version can be asked for. */
 enum model_use { USE_FORECAST, USE_RECONSTRUCT, USE_GENERATE, USE_CLASSIFY, USE_TRANSLATE };
@@ -27,15 +34,17 @@ struct model {
 	char preset[32];
 	size_t bytes;
 	_Atomic int64_t last_used_s;            /* since 1970 */
-	uint64_t used;                          /* the registry's count of uses at the last one, under its lock */
-	_Atomic uint64_t cost_ns;               /* moving average of compute time a unit (batcher.h); 0: not known yet */
+	struct cost cost;                       /* learnt by the batcher, under its lock */
 	struct model_metrics metrics;
-	struct model_queue {                    /* the batcher's, under its lock */
+	struct model_line {                     /* waiting sequences of a class; the batcher's, under its lock */
+		struct model *model;
 		struct batch_item *head, **tail;
-		struct model *next_ready;
-		bool ready;
-	} queue;
-	struct model *next;                     /* of the same name; the registry's */
+		struct model_line *next_ready;
+		uint64_t waiting_ns;                /* predicted */
+		int64_t credit_ns;                  /* of its turns; negative: it had more than its share */
+	} line[BATCH_CLASSES];
+	struct model *next;                     /* of the same name; the registry's, under its lock */
+	struct model *older, *newer;            /* by their last use; the same */
 };
 
 struct registry;
@@ -56,6 +65,9 @@ struct model *model_ref(struct model *m);
 void model_unref(struct model *m);
 /** Whether that version is loaded. */
 bool registry_has(struct registry *g, const char *name, int version);
+struct registry_usage { size_t bytes, max_bytes; };
+/** Of what is loaded. Requests in flight may hold on to more, which left meanwhile. */
+struct registry_usage registry_usage(struct registry *g);
 /** Visit every loaded version, under the registry's lock. */
 void registry_each(struct registry *g, void (*visit)(const struct model *m, void *arg), void *arg);
 

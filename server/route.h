@@ -19,7 +19,11 @@ enum lane_kind {
 };
 enum body_kind { BODY_NONE, BODY_OPTIONAL, BODY_REQUIRED, BODY_UPLOAD };
 
-enum { ROUTE_ADMIN = 1 /* also on the admin listener, without a key */, ROUTE_OPEN = 2 /* without a key anywhere */ };
+enum {
+	ROUTE_ADMIN = 1,           /* also on the admin listener, without a key */
+	ROUTE_OPEN = 2,            /* without a key anywhere */
+	ROUTE_MODEL = 4,           /* asks the latest version of the model that is its one parameter */
+};
 
 struct route {
 	const char *method;        /* "GET" */

@@ -51,7 +51,7 @@ const struct route routes[] = {
 	{ "GET", "/v1/sessions/{}", KEY_PREDICT, LANE_READ, BODY_NONE, NULL, 0, get_session, NULL, NULL, NULL },
 	{ "DELETE", "/v1/sessions/{}", KEY_PREDICT, LANE_INLINE, BODY_NONE, NULL, 0, delete_session, NULL, NULL, NULL },
 	{ "POST", "/v1/sessions/{}/steps", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_step, NULL, NULL, NULL },
-	{ "POST", "/v1/models/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict, NULL, NULL, NULL },
+	{ "POST", "/v1/models/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, ROUTE_MODEL, post_predict, NULL, NULL, NULL },
 	{ "POST", "/v1/models/{}/versions/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict_version, NULL, NULL, NULL },
 	{ "POST", "/v1/models/{}/labels/{}:predict", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_predict_label, NULL, NULL, NULL },
 	{ "POST", "/v1/generate", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, JSON, 0, post_generate, NULL, NULL, NULL },
@@ -66,7 +66,7 @@ const struct route routes[] = {
 	{ "GET", "/v2/models/{}/versions/{}", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_v2_model, NULL, NULL, NULL },
 	{ "GET", "/v2/models/{}/ready", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_v2_model_ready, NULL, NULL, NULL },
 	{ "GET", "/v2/models/{}/versions/{}/ready", KEY_READ, LANE_READ, BODY_NONE, NULL, 0, get_v2_model_ready, NULL, NULL, NULL },
-	{ "POST", "/v2/models/{}/infer", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_infer, NULL, NULL, NULL },
+	{ "POST", "/v2/models/{}/infer", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, ROUTE_MODEL, post_infer, NULL, NULL, NULL },
 	{ "POST", "/v2/models/{}/versions/{}/infer", KEY_PREDICT, LANE_PREDICT, BODY_REQUIRED, NULL, 0, post_infer_version, NULL, NULL, NULL },
 };
 const int n_routes = sizeof routes / sizeof routes[0];

@@ -100,6 +100,7 @@ static enum err make_room(struct search *a, struct error *e)
 	for (size_t i = 0; i < windows; i++)
 		a->in.batch.item[i].forecast.mean = mean + i * answer;
 	a->in.batch.n = (int)windows;
+	a->in.batch.class = CLASS_BULK;   /* a whole series is judged: who asks for one forecast goes first */
 	return ERR_OK;
 }
 

@@ -82,6 +82,7 @@ HANDLER(post_forecast)
 	p->in.model = p->forecast.model;
 	p->in.version = p->forecast.version;
 	p->in.timeout_ms = p->forecast.timeout_ms;
+	p->in.batch.class = p->forecast.bulk ? CLASS_BULK : CLASS_INTERACTIVE;
 	p->in.prepare = prepare_forecast;
 	p->in.render = render_forecast;
 	p->in.fini = release_inside;
@@ -238,6 +239,7 @@ static enum err post_tensor(struct request *r, tensor_parser parse, const char *
 	p->in.label = label;
 	p->in.in_path = true;
 	p->in.timeout_ms = p->tensor.timeout_ms;
+	p->in.batch.class = p->tensor.bulk ? CLASS_BULK : CLASS_INTERACTIVE;
 	p->in.prepare = prepare_tensor;
 	p->in.render = render_tensor;
 	if (!rc && p->tensor.sequence)

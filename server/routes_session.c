@@ -140,6 +140,7 @@ HANDLER(post_step)
 	if (rc || again)
 		return rc;
 	p->in.timeout_ms = p->forecast.timeout_ms;
+	p->in.batch.class = p->forecast.bulk ? CLASS_BULK : CLASS_INTERACTIVE;
 	p->in.reads_store = p->forecast.inside != 0;
 	p->in.prepare = prepare_step;
 	p->in.next = session_step_next;

@@ -131,6 +131,7 @@ static enum err go(struct text_request *t, const struct text_question *q, enum e
 	t->in.model = q->model;
 	t->in.version = q->version;
 	t->in.timeout_ms = q->timeout_ms;
+	t->in.batch.class = q->bulk ? CLASS_BULK : CLASS_INTERACTIVE;
 	inference_go(&t->in);
 	return ERR_OK;
 }

@@ -84,8 +84,8 @@ static void set_piece(struct prediction *p, const double *rows)
 	struct forecast *f = &p->in.batch.item[0].forecast;
 	int window = prediction_forecaster(p)->pipeline.window;
 	f->context = rows;
-	f->rows = step->left < window ? step->left : window;
-	step->left -= f->rows;
+	f->window = step->left < window ? step->left : window;
+	step->left -= f->window;
 	p->in.batch.later = (step->left + window - 1) / window;
 }
 
@@ -131,7 +131,7 @@ bool session_step_next(struct inference *in)
 	const struct forecast *f = &in->batch.item[0].forecast;
 	if (!p->step.left)
 		return false;
-	set_piece(p, f->context + (size_t)f->rows * (size_t)p->step.session->columns);
+	set_piece(p, f->context + (size_t)f->window * (size_t)p->step.session->columns);
 	return true;
 }
 

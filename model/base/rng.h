@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 /** What the numbers are for; keeps the streams of one seed apart. */
-enum rng_stream { RNG_INIT = 1, RNG_SHUFFLE, RNG_DROPOUT, RNG_SAMPLE, RNG_TEST, RNG_TEACHER, RNG_CROP };
+enum rng_stream { RNG_INIT = 1, RNG_SHUFFLE, RNG_DROPOUT, RNG_SAMPLE, RNG_TEST, RNG_TEACHER, RNG_CROP, RNG_WEIGHTS,
+                  RNG_TOKENS };
 
 struct rng {
 	uint64_t seed;

@@ -43,14 +43,14 @@ static void read_previous(const struct group *g, const struct infer_model *m, in
 }
 
 /* What the cell reads: the context and, over its padding, what was said. */
-static void read_input(const struct group *g, const struct infer_model *m, const float *query, int r, int step)
+static void read_input(const struct group *g, const struct infer_model *m, const float *query, int r)
 {
 	const struct row *row = &g->row[r];
 	float *input = g->input + r * g->input_stride;
 
-	attend_states(g, m, row->source, query + (size_t)r * m->attention, input);
+	attend_states(g, m, row, query + (size_t)r * m->attention, input);
 	if (row->attention)
-		memcpy(row->attention + (size_t)step * row->T, g->weights, (size_t)row->T * sizeof *g->weights);
+		memcpy(row->attention, g->weights, (size_t)row->T * sizeof *g->weights);
 	if (net_feeds_back(&m->spec))
 		read_previous(g, m, r, input + net_width(&m->spec));
 }
@@ -60,7 +60,7 @@ void attention_step(const struct group *g, const struct infer_model *m, int step
 	const float *query = queries(g, m, g->h[step % 2]);
 
 	for (int r = 0; r < g->rows; r++)
-		read_input(g, m, query, r, step);
+		read_input(g, m, query, r);
 	decoder_step(g, m, &m->cell, g->rows, g->input, g->input_stride, step);
 }
 
@@ -75,13 +75,23 @@ static int likeliest(const float *score, int classes)
 	return best;
 }
 
+void attention_say(const struct infer_model *m, struct row *row, const float *y)
+{
+	if (m->spec.classes)
+		row->said = likeliest(y, m->spec.classes);
+}
+
 void decode_attention(struct group *g, const struct infer_model *m)
 {
 	attention_begin(g, m);
 	for (int step = 0; step < m->spec.horizon; step++) {
 		attention_step(g, m, step);
-		for (int r = 0; m->spec.classes && r < g->rows; r++)
-			g->row[r].said = likeliest(g->y + (size_t)r * m->outputs, m->spec.classes);
+		for (int r = 0; r < g->rows; r++) {
+			struct row *row = &g->row[r];
+			attention_say(m, row, g->y + (size_t)r * m->outputs);
+			if (row->attention)
+				row->attention += row->T;
+		}
 		answer(g, m, g->rows, (size_t)step * net_outputs(&m->spec));
 	}
 }

@@ -115,8 +115,9 @@ static void look_ahead(struct beam *b, int step, struct selection *s)
 	g->rows = b->standing.n;
 	for (int i = 0; i < b->standing.n; i++) {
 		const struct hypothesis *h = &b->standing.best[i];
+		float *attention = b->answer[h->slot].attention;
 		g->row[h->slot].said = h->said;
-		g->row[h->slot].attention = h->ended ? NULL : b->answer[h->slot].attention;
+		g->row[h->slot].attention = h->ended || !attention ? NULL : attention + (size_t)step * b->T;
 	}
 	attention_step(g, b->m, step);
 	for (int i = 0; i < b->standing.n; i++) {

@@ -9,26 +9,21 @@ static size_t state_at(const struct net_spec *s, int layer, int direction, bool 
 	return ((size_t)(memory ? s->layers : 0) + layer) * net_width(s) + (size_t)direction * s->hidden;
 }
 
-/* One direction of a layer. */
-struct pass {
-	int layer, direction;
-	bool from_end;               /* the steps run from the last to the first */
-	size_t unit;                 /* the direction's first */
-	float *states, *c;           /* of row 0, from that unit on */
-};
-
-static struct pass pass_of(const struct group *g, const struct infer_model *m, int layer, int direction)
+struct pass pass_of(const struct group *g, const struct infer_model *m, int number)
 {
-	const size_t unit = direction ? (size_t)m->spec.hidden : 0;
+	const int layer = number / net_directions(&m->spec), direction = number % net_directions(&m->spec);
+	const size_t unit = direction ? (size_t)m->spec.hidden : 0, width = (size_t)m->width;
 
 	return (struct pass){
 		.layer = layer, .direction = direction, .from_end = direction || m->spec.reverse, .unit = unit,
 		.states = g->states[layer % 2] + unit, .c = g->c + unit,
+		.x = layer ? g->states[(layer - 1) % 2] + width : g->x,
+		.x_stride = layer ? g->state_stride : g->x_stride, .x_step = layer ? width : g->x_step,
 	};
 }
 
 /* The states before the first step: zeros, or the caller's with zeros behind them. */
-static void pass_begin(const struct group *g, const struct infer_model *m, const struct pass *p)
+void pass_begin(const struct group *g, const struct infer_model *m, const struct pass *p)
 {
 	const size_t width = (size_t)m->width, units = (size_t)m->spec.hidden;
 
@@ -50,18 +45,17 @@ static void pass_begin(const struct group *g, const struct infer_model *m, const
 /* All steps: the output of step t goes to slot t + 1. */
 static void pass_run(const struct group *g, const struct infer_model *m, const struct pass *p)
 {
-	const size_t width = (size_t)m->width, step = p->layer ? width : g->x_step;
-	const float *x = p->layer ? g->states[(p->layer - 1) % 2] + width : g->x;
+	const size_t width = (size_t)m->width;
 	const int T = g->row[0].T;
 	struct cell_step s = {
-		.x_stride = p->layer ? g->state_stride : g->x_stride, .h_stride = g->state_stride,
+		.x_stride = p->x_stride, .h_stride = g->state_stride,
 		.out_stride = g->state_stride, .c = p->c, .c_stride = width, .z = g->z, .rh = g->rh,
 	};
 
 	for (int i = 0; i < T; i++) {
 		const int t = p->from_end ? T - 1 - i : i;
 		s.rows = active_rows(g, t);
-		s.x = x + (size_t)t * step;
+		s.x = p->x + (size_t)t * p->x_step;
 		s.h = p->states + (size_t)(p->from_end ? t + 2 : t) * width;
 		s.out = p->states + (size_t)(t + 1) * width;
 		s.backward = i % 2;
@@ -70,7 +64,7 @@ static void pass_run(const struct group *g, const struct infer_model *m, const s
 }
 
 /* Give the states behind the last step to those who want them. */
-static void pass_end(const struct group *g, const struct infer_model *m, const struct pass *p)
+void pass_end(const struct group *g, const struct infer_model *m, const struct pass *p)
 {
 	const size_t width = (size_t)m->width, units = (size_t)m->spec.hidden;
 
@@ -90,8 +84,10 @@ static void pass_end(const struct group *g, const struct infer_model *m, const s
 
 /* The slots of two directions are cleared first: the dot score reads lanes behind the backward units that nobody
  * writes. */
-static void clear_states(const struct group *g, const struct infer_model *m)
+void recurrent_begin(const struct group *g, const struct infer_model *m)
 {
+	if (!m->spec.bidirectional)
+		return;
 	for (int i = 0; i < 2 && i < m->spec.layers; i++)
 		for (int r = 0; r < g->rows; r++)
 			memset(g->states[i] + r * g->state_stride, 0,
@@ -100,15 +96,13 @@ static void clear_states(const struct group *g, const struct infer_model *m)
 
 static void encode_recurrent(const struct group *g, const struct infer_model *m)
 {
-	if (m->spec.bidirectional)
-		clear_states(g, m);
-	for (int layer = 0; layer < m->spec.layers; layer++)
-		for (int d = 0; d < net_directions(&m->spec); d++) {
-			const struct pass p = pass_of(g, m, layer, d);
-			pass_begin(g, m, &p);
-			pass_run(g, m, &p);
-			pass_end(g, m, &p);
-		}
+	recurrent_begin(g, m);
+	for (int number = 0; number < net_passes(&m->spec); number++) {
+		const struct pass p = pass_of(g, m, number);
+		pass_begin(g, m, &p);
+		pass_run(g, m, &p);
+		pass_end(g, m, &p);
+	}
 }
 
 static void encode_transformer(const struct group *g, const struct infer_model *m)
@@ -119,11 +113,11 @@ static void encode_transformer(const struct group *g, const struct infer_model *
 }
 
 /* Batch norm with the statistics of training is a multiply-add a unit. */
-static void normalise(const struct group *g, const struct infer_model *m)
+void normalise(const struct group *g, const struct infer_model *m)
 {
 	const size_t width = (size_t)m->width;
 
-	for (int r = 0; r < g->rows; r++) {
+	for (int r = 0; m->spec.batch_norm && r < g->rows; r++) {
 		float *states = top_states(g, m, r);
 		for (int t = 0; t < g->row[r].T; t++, states += width)
 			for (size_t u = 0; u < width; u++)
@@ -137,8 +131,7 @@ void encode(const struct group *g, const struct infer_model *m)
 		encode_transformer(g, m);
 	else
 		encode_recurrent(g, m);
-	if (m->spec.batch_norm)
-		normalise(g, m);
+	normalise(g, m);
 }
 
 void final_states(const struct group *g, const struct infer_model *m, float *h)
@@ -176,13 +169,14 @@ void state_keys(const struct group *g, const struct infer_model *m)
 		                   g->keys + r * g->key_stride, (size_t)m->attention);
 }
 
-void attend_states(const struct group *g, const struct infer_model *m, int r, const float *query, float *context)
+void attend_states(const struct group *g, const struct infer_model *m, const struct row *row, const float *query,
+                   float *context)
 {
-	const float *states = top_states(g, m, r);
+	const float *states = top_states(g, m, row->source);
 
 	m->kernels->attend(&(struct attend){
-		.T = g->row[r].T, .attention = m->attention, .hidden = m->width, .query = query,
-		.keys = net_additive(&m->spec) ? g->keys + r * g->key_stride : states,
+		.T = row->T, .attention = m->attention, .hidden = m->width, .query = query,
+		.keys = net_additive(&m->spec) ? g->keys + row->source * g->key_stride : states,
 		.key_stride = (size_t)m->attention, .v = m->v, .scale = m->dot_scale,
 		.states = states, .state_stride = (size_t)m->width, .weights = g->weights, .context = context,
 	});

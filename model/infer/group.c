@@ -22,15 +22,15 @@ static float *take(struct room *room, size_t floats)
 	return at;
 }
 
-static void layout_front(struct group *g, const struct infer_model *m, size_t T, struct room *room)
+static void layout_front(struct group *g, const struct infer_model *m, size_t rows, size_t T, struct room *room)
 {
 	const bool cut = m->spec.decoder == DECODER_SEGMENT;
 	const int in = net_encoder_inputs(&m->spec);
-	const size_t instance = m->spec.instance_norm ? KERNEL_ROWS * (size_t)m->spec.inputs : 0;
+	const size_t instance = m->spec.instance_norm ? rows * (size_t)m->spec.inputs : 0;
 
 	g->x_step = (size_t)(cut ? kernels_pad(in) : in);
 	g->x_stride = T * g->x_step + LINE;
-	g->x = take(room, KERNEL_ROWS * g->x_stride);
+	g->x = take(room, rows * g->x_stride);
 	g->mean = take(room, instance);
 	g->deviation = take(room, instance);
 	g->cut = take(room, cut ? T * (size_t)m->spec.segment : 0);
@@ -49,14 +49,14 @@ static void layout_transformer(struct group *g, const struct transformer *t, siz
 	};
 }
 
-static void layout_encoder(struct group *g, const struct infer_model *m, size_t T, struct room *room)
+static void layout_encoder(struct group *g, const struct infer_model *m, size_t rows, size_t T, struct room *room)
 {
 	const size_t width = (size_t)m->width;
 
 	g->state_stride = (T + 2) * width + LINE;
 	for (int i = 0; i < 2; i++)
-		g->states[i] = take(room, i < m->spec.layers ? KERNEL_ROWS * g->state_stride : 0);
-	g->c = take(room, KERNEL_ROWS * width);
+		g->states[i] = take(room, i < m->spec.layers ? rows * g->state_stride : 0);
+	g->c = take(room, rows * width);
 	g->z = take(room, KERNEL_ROWS * width);
 	g->rh = take(room, KERNEL_ROWS * width);
 	g->weights = take(room, T + KERNEL_UNITS);
@@ -64,13 +64,13 @@ static void layout_encoder(struct group *g, const struct infer_model *m, size_t 
 		layout_transformer(g, &m->transformer, T, room);
 }
 
-static void layout_decoder(struct group *g, const struct infer_model *m, size_t T, struct room *room)
+static void layout_decoder(struct group *g, const struct infer_model *m, size_t rows, size_t T, struct room *room)
 {
 	const size_t width = (size_t)m->width;
 	const size_t previous = (size_t)(net_decoder_inputs(&m->spec) - net_width(&m->spec));
 
 	g->key_stride = net_additive(&m->spec) ? T * (size_t)m->attention + LINE : 0;
-	g->keys = take(room, KERNEL_ROWS * g->key_stride);
+	g->keys = take(room, rows * g->key_stride);
 	g->query = take(room, KERNEL_ROWS * (size_t)m->attention);
 	g->input_stride = width + previous + LINE;
 	g->input = take(room, KERNEL_ROWS * g->input_stride);
@@ -80,14 +80,14 @@ static void layout_decoder(struct group *g, const struct infer_model *m, size_t 
 	g->y = take(room, GROUP_OUTPUTS * (size_t)m->outputs);
 }
 
-size_t group_layout(struct group *g, const struct infer_model *m, int T, float *block)
+size_t group_layout(struct group *g, const struct infer_model *m, size_t rows, int T, float *block)
 {
 	const size_t steps = (size_t)encoder_steps(m, T);
 	struct room room = { .block = block };
 
-	layout_front(g, m, steps, &room);
-	layout_encoder(g, m, steps, &room);
-	layout_decoder(g, m, steps, &room);
+	layout_front(g, m, rows, steps, &room);
+	layout_encoder(g, m, rows, steps, &room);
+	layout_decoder(g, m, rows, steps, &room);
 	return room.used;
 }
 
@@ -104,7 +104,7 @@ void group_row(struct group *g, const struct infer_model *m, int r, const struct
 
 void group_encode(struct group *g, const struct infer_model *m, const struct infer_ws *w)
 {
-	const size_t floats = group_layout(g, m, g->row[0].seq->T, w->block);
+	const size_t floats = group_layout(g, m, KERNEL_ROWS, g->row[0].seq->T, w->block);
 
 	assert(floats <= w->floats);
 	(void)floats;

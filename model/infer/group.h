@@ -6,6 +6,7 @@
  *                                             batch norm                steps.c          attention.c's step
  *                                                                       reconstruct.c    instance_norm.c
  *                                                                       segment.c        around both ends
+ *     flights.c   slots that outlive a call, through the same files; steps of passes and of the attention decoder in tiles
  *
  * A row's states are slots of both directions' units side by side, a slot with
  * the start wherever a direction begins. The forward direction runs first: its
@@ -74,9 +75,9 @@ static inline int encoder_steps(const struct infer_model *m, int T)
 	return m->spec.decoder == DECODER_SEGMENT ? (T + m->spec.segment - 1) / m->spec.segment : T;
 }
 
-/** Lay out the arrays of a group whose longest sequence has T steps; returns the floats they take.
- *  block NULL: only that. */
-size_t group_layout(struct group *g, const struct infer_model *m, int T, float *block);
+/** Lay out the arrays of a group whose longest sequence has T steps; returns the floats they take. What is kept a row
+ *  (x, mean, deviation, states, c, keys) has room for `rows`, the rest is scratch of KERNEL_ROWS. block NULL: only measure. */
+size_t group_layout(struct group *g, const struct infer_model *m, size_t rows, int T, float *block);
 
 /** Lay the group out in the workspace and carry its rows through front and encoder. */
 void group_encode(struct group *g, const struct infer_model *m, const struct infer_ws *w);
@@ -111,14 +112,40 @@ void instance_invert(const struct group *g, const struct infer_model *m);
 /** x through the encoder and the batch norm behind it. */
 void encode(const struct group *g, const struct infer_model *m);
 
+/* One direction of a recurrent layer. The encoder is net_passes() of them, one after the other. */
+struct pass {
+	int layer, direction;
+	bool from_end;               /* the steps run from the last to the first */
+	size_t unit;                 /* the direction's first */
+	float *states, *c;           /* of row 0, from that unit on */
+	const float *x;              /* of row 0: what it reads, steps x_step apart */
+	size_t x_stride, x_step;
+};
+
+static inline int net_passes(const struct net_spec *s)
+{
+	return s->layers * net_directions(s);
+}
+
+struct pass pass_of(const struct group *g, const struct infer_model *m, int number);
+/** The states of all rows before the first step. */
+void pass_begin(const struct group *g, const struct infer_model *m, const struct pass *p);
+/** The states behind the last step to those rows that want them. */
+void pass_end(const struct group *g, const struct infer_model *m, const struct pass *p);
+/** What has to be done before the first pass, and behind the last. */
+void recurrent_begin(const struct group *g, const struct infer_model *m);
+void normalise(const struct group *g, const struct infer_model *m);
+
 /** Each row's final states into h [row][width]: a direction's are of its last step, and stand behind the norm. */
 void final_states(const struct group *g, const struct infer_model *m, float *h);
 /** The mean over each row's steps. */
 void mean_states(const struct group *g, const struct infer_model *m, float *h);
 /** Keys of the additive score over each row's states. */
 void state_keys(const struct group *g, const struct infer_model *m);
-/** Attention of a query [attention] over the row's states: weights into g->weights, their sum into context [width]. */
-void attend_states(const struct group *g, const struct infer_model *m, int r, const float *query, float *context);
+/** Attention of a query [attention] over the states of the row's source: weights into g->weights, their sum into
+ *  context [width]. */
+void attend_states(const struct group *g, const struct infer_model *m, const struct row *row, const float *query,
+                   float *context);
 
 /** The group's answers into its sequences. */
 void decode(struct group *g, const struct infer_model *m);
@@ -136,9 +163,12 @@ void decode_steps(const struct group *g, const struct infer_model *m);
 void decode_reconstruct(const struct group *g, const struct infer_model *m);
 void decode_segments(const struct group *g, const struct infer_model *m);
 
+/** What the row says with the scores y of its step: a class, or nothing where the decoder has none. */
+void attention_say(const struct infer_model *m, struct row *row, const float *y);
 /** The attention decoder's first state h[0], and nothing said. */
 void attention_begin(struct group *g, const struct infer_model *m);
-/** One step of all rows: from h[step % 2] and what was said to h[(step + 1) % 2] and y. */
+/** One step of all rows: from h[step % 2] and what was said to h[(step + 1) % 2] and y. A row's weights go to its
+ *  `attention` where that is given. */
 void attention_step(const struct group *g, const struct infer_model *m, int step);
 
 #endif

@@ -10,7 +10,7 @@ static void pool_states(const struct group *g, const struct infer_model *m, floa
 	memset(g->query, 0, (size_t)m->attention * sizeof *g->query);
 	for (int r = 0; r < g->rows; r++) {
 		const struct row *row = &g->row[r];
-		attend_states(g, m, r, g->query, h + (size_t)r * m->width);
+		attend_states(g, m, row, g->query, h + (size_t)r * m->width);
 		for (int step = 0; row->attention && step < m->spec.horizon; step++)
 			memcpy(row->attention + (size_t)step * row->T, g->weights, (size_t)row->T * sizeof *g->weights);
 	}

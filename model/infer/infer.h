@@ -16,6 +16,7 @@
 
 struct infer_model;   /* packed weights; immutable, shared between threads */
 struct infer_ws;      /* one thread's workspace; fits every model it was sized for */
+struct infer_flights; /* one thread's sequences on their way, of one model */
 
 struct infer_sequence {
 	const float *x;      /* [T][inputs] standardised; with a vocabulary tokens' numbers, each below it */
@@ -24,6 +25,7 @@ struct infer_sequence {
 	                      * token decoder: only the final states are wanted */
 	float *attention;    /* [horizon][T] written, or NULL; zeros where the decoder has no attention; the pool's are
 	                      * every step's */
+	float *hidden;       /* [T][net_width()] written, or NULL: with the token decoder, what its output reads */
 	/* Of a recurrent encoder, net_state_size() numbers: each layer's h (of both directions), then each
 	 * layer's c. Not used with the segment decoder, whose channels have a state each. */
 	const float *start;  /* NULL: zeros */
@@ -51,6 +53,29 @@ enum err infer_ws_reserve(struct infer_ws *w, const struct infer_model *m, int m
 /** Run n <= max_rows sequences, any order of lengths. Cannot fail. */
 void infer_run(const struct infer_model *m, struct infer_ws *w, const struct infer_sequence *seq, int n);
 
+/* Sequences that join and leave one by one: a flight is a sequence on its way through the network. A tick takes the flights
+ * that stand before the same cell some steps on, each at a step of its own. The bits are those of infer_run(). */
+#define INFER_FLIGHTS 16
+
+/** Whether a model's sequences can fly: a recurrent encoder under an attention decoder or a head. */
+bool infer_flies(const struct infer_model *m);
+enum err infer_flights_new(struct infer_flights **out, struct error *e);
+void infer_flights_free(struct infer_flights *f);
+/** Make room for flights of m up to max_T steps. None may be in the air; f refers to m until the next call. */
+enum err infer_flights_reserve(struct infer_flights *f, const struct infer_model *m, int max_T, struct error *e);
+/** In the air: 0 … INFER_FLIGHTS. */
+int infer_flights_count(const struct infer_flights *f);
+/** Where there is room: the number that the next flight will have. */
+int infer_flights_next(const struct infer_flights *f);
+/** Put a sequence in the air where there is room; returns its number, 0 … INFER_FLIGHTS - 1, its own until it landed.
+ *  seq is copied, what it points to is borrowed. */
+int infer_flight_begin(struct infer_flights *f, const struct infer_sequence *seq);
+/** Forget a flight; its answer stays as it is. */
+void infer_flight_drop(struct infer_flights *f, int number);
+/** One tick; at least one is in the air. Writes the numbers of those that landed, their answers complete, in order of
+ *  their beginning, and returns how many they are. Allocates nothing, cannot fail. */
+int infer_flights_tick(struct infer_flights *f, int landed[INFER_FLIGHTS]);
+
 /* What the attention decoder says with classes. */
 struct infer_answer {
 	int n;               /* 0 … max_steps: the classes before the first NET_BOUNDARY, which is lacking where
@@ -71,7 +96,7 @@ struct infer_answer {
 int infer_beam(const struct infer_model *m, struct infer_ws *w, const struct infer_sequence *seq, int width,
                int max_steps, double length_penalty, struct infer_answer *answer);
 
-/** Name of the kernels in use: "c", "avx2", "avx512". */
+/** Name of the kernels in use: "c", "avx2", "avx512", "neon". */
 const char *infer_kernels_name(void);
 
 #endif

@@ -545,7 +545,9 @@ static void gelu_all(float *x, size_t n)
 
 #define STEP(ID, FUNCTION, ...) [FORM_##ID] = FUNCTION,
 
-#if INFER_LEVEL == 2
+#if INFER_LEVEL == 3
+const struct kernels kernels_neon = { "neon",
+#elif INFER_LEVEL == 2
 const struct kernels kernels_avx512 = { "avx512",
 #elif INFER_LEVEL == 1
 const struct kernels kernels_avx2 = { "avx2",

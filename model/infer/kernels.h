@@ -4,6 +4,7 @@
  *     c           4                      its own
  *     avx2        8     -mavx2 -mfma     } the same
  *     avx512     16     -mavx512f, bw    }
+ *     neon        4     none, on AArch64 }
  *
  * A matrix is packed for the level that will run it. Its output units are cut
  * into panels as wide as the level's vector; a panel holds what its sums meet,
@@ -101,11 +102,13 @@ struct kernels {
 extern const struct kernels kernels_c;
 #if defined(__x86_64__)
 extern const struct kernels kernels_avx2, kernels_avx512;
+#elif defined(__aarch64__)
+extern const struct kernels kernels_neon;
 #endif
 
 /** The kernels of that name, or NULL if the name or this CPU does not know them. */
 const struct kernels *kernels_find(const char *name);
-/** The widest that this CPU runs; GATECAST_CPU=c|avx2|avx512 in the environment asks for another. */
+/** The widest that this CPU runs; GATECAST_CPU=c|avx2|avx512|neon in the environment asks for another. */
 const struct kernels *kernels_best(void);
 
 /* What attention's score folds into the key and query weights and into v: see attend() in kernels.c. */

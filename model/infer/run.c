@@ -46,7 +46,7 @@ void infer_ws_free(struct infer_ws *w)
 enum err infer_ws_reserve(struct infer_ws *w, const struct infer_model *m, int max_T, struct error *e)
 {
 	struct group g;
-	const size_t floats = group_layout(&g, m, max_T, NULL);
+	const size_t floats = group_layout(&g, m, KERNEL_ROWS, max_T, NULL);
 
 	if (floats <= w->floats)
 		return ERR_OK;

@@ -18,6 +18,15 @@ static void flush(const struct group *g, const struct infer_model *m, struct gat
 	q->n = 0;
 }
 
+/* What the product reads, for those who ask. */
+static void show_hidden(const struct infer_model *m, const struct row *row, const float *states)
+{
+	const size_t width = (size_t)net_width(&m->spec);
+
+	for (int t = 0; row->seq->hidden && t < row->T; t++)
+		memcpy(row->seq->hidden + t * width, states + t * m->width, width * sizeof *states);
+}
+
 void decode_steps(const struct group *g, const struct infer_model *m)
 {
 	const size_t width = (size_t)m->width, outputs = (size_t)net_outputs(&m->spec);
@@ -25,6 +34,7 @@ void decode_steps(const struct group *g, const struct infer_model *m)
 
 	for (int r = 0; r < g->rows; r++) {
 		const float *states = top_states(g, m, r);
+		show_hidden(m, &g->row[r], states);
 		for (int t = 0; g->row[r].seq->y && t < g->row[r].T; t++) {
 			memcpy(g->h[0] + q.n * width, states + t * width, width * sizeof *states);
 			q.to[q.n++] = g->row[r].seq->y + t * outputs;

@@ -3,11 +3,12 @@
  *     INFER_LEVEL   0  c        4 floats, compiler's vectors, product and sum rounded apart
  *                   1  avx2     8 floats, fused multiply-add
  *                   2  avx512  16 floats, fused multiply-add
+ *                   3  neon     4 floats, fused multiply-add (AArch64)
  *
- * Only the width differs between avx2 and avx512: the same operations in the
- * same order meet every number, so both give the same bits. Sums across lanes
- * are taken over 16 lanes in one tree (i with i + 8, i + 4, i + 2, i + 1)
- * whatever the width. Everything here is static: code built with a level's
+ * Only the width differs between avx2, avx512 and neon: the same operations in
+ * the same order meet every number, and each of them is rounded as IEEE 754
+ * says, so all three give the same bits. Sums across lanes are taken over 16
+ * lanes in one tree (i with i + 8, i + 4, i + 2, i + 1) whatever the width. Everything here is static: code built with a level's
  * flags must not be linked into anything else. */
 #ifndef GATECAST_INFER_VEC_H
 #define GATECAST_INFER_VEC_H
@@ -29,8 +30,12 @@
 #endif
 #endif
 
-/* VF is the width; VEC_ACCUMULATORS how many sums a tile may hold in registers. */
-#if INFER_LEVEL == 2
+/* VF is the width; VEC_ACCUMULATORS how many sums a tile may hold in registers: avx2 has 16 of them, avx512 and neon 32. */
+#if INFER_LEVEL == 3
+#include <arm_neon.h>
+#define VF 4
+#define VEC_ACCUMULATORS 24
+#elif INFER_LEVEL == 2
 #include <immintrin.h>
 #define VF 16
 #define VEC_ACCUMULATORS 24
@@ -53,8 +58,14 @@
 typedef float vf __attribute__((vector_size(4 * VF)));
 typedef uint32_t vu __attribute__((vector_size(4 * VF)));
 
-/* vf_min and vf_max return b where a or b is NaN, as the instructions do. */
-#if INFER_LEVEL == 2
+/* vf_min and vf_max return b where a or b is NaN or both are zeros, as the x86 instructions do; neon's own would return
+ * the NaN, and so compares and selects. */
+#if INFER_LEVEL == 3
+static inline vf vf_set1(float x) { return vdupq_n_f32(x); }
+static inline vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+static inline vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+#elif INFER_LEVEL == 2
 static inline vf vf_set1(float x) { return _mm512_set1_ps(x); }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }

@@ -20,7 +20,21 @@ typedef uint16_t vh __attribute__((vector_size(2 * VF)));
 
 #define VEC_PAIRS (2 * VF)   /* weights of a vector */
 
-#if INFER_LEVEL == 2
+#if INFER_LEVEL == 3
+static inline vi vi_set1(int32_t x) { return vdupq_n_s32(x); }
+static inline vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
+static inline vf vi_float(vi a) { return vcvtq_f32_s32(a); }
+static inline int32_t vi_max_lane(vi a) { return vmaxvq_s32(a); }
+static inline vi vi_weights(const int8_t *w) { return (vi)vmovl_s8(vld1_s8(w)); }
+
+/* The dot product instructions multiply 8-bit integers only, and rows are of 16. */
+static inline vi vi_multiply_add(vi sum, vi weight, vi input)
+{
+	const int16x8_t w = (int16x8_t)weight, x = (int16x8_t)input;
+
+	return sum + vpaddq_s32(vmull_s16(vget_low_s16(w), vget_low_s16(x)), vmull_high_s16(w, x));
+}
+#elif INFER_LEVEL == 2
 static inline vi vi_set1(int32_t x) { return (vi)_mm512_set1_epi32(x); }
 static inline vi vi_max(vi a, vi b) { return (vi)_mm512_max_epi32((__m512i)a, (__m512i)b); }
 static inline vf vi_float(vi a) { return _mm512_cvtepi32_ps((__m512i)a); }
@@ -91,16 +105,6 @@ static inline int32_t vi_max_lane(vi a)
 	return most;
 }
 
-/* The first n numbers from x on, zeros behind them. */
-static inline vf vf_load_first(const float *x, int n)
-{
-	float lane[VF] = { 0 };
-
-	for (int i = 0; i < n; i++)
-		lane[i] = x[i];
-	return vf_load(lane);
-}
-
 static inline vi vi_weights(const int8_t *w)
 {
 	typedef int8_t bytes __attribute__((vector_size(VEC_PAIRS)));
@@ -125,6 +129,18 @@ static inline vi vi_multiply_add(vi sum, vi weight, vi input)
 	return sum + vi_low(weight) * vi_low(input) + vi_high(weight) * vi_high(input);
 }
 #endif
+#endif
+
+#if VF == 4   /* no instruction loads a part of a vector there */
+/* The first n numbers from x on, zeros behind them. */
+static inline vf vf_load_first(const float *x, int n)
+{
+	float lane[VF] = { 0 };
+
+	for (int i = 0; i < n; i++)
+		lane[i] = x[i];
+	return vf_load(lane);
+}
 #endif
 
 /* Two inputs, the same for every lane. */

@@ -72,6 +72,14 @@ void statistics_step(size_t n, int calls, real *running, const real *sum)
 		running[i] += (real)STATISTICS_MOMENTUM * (sum[i] / (real)calls - running[i]);
 }
 
+void average_step(double decay, uint64_t step, size_t n, real *average, const real *p)
+{
+	double young = (1 + (double)step) / (10 + (double)step);
+	real move = (real)(1 - (decay < young ? decay : young));
+	for (size_t i = 0; i < n; i++)
+		average[i] += move * (p[i] - average[i]);
+}
+
 /* Numbers of each shard that are added before the next ones: they stay in the first cache from level to level. */
 #define REDUCE_BLOCK 512
 

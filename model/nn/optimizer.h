@@ -38,6 +38,10 @@ void optimizer_step(const struct optimizer *o, uint64_t step, size_t n, real *p,
  *  backward have added to the gradient. n numbers each. */
 void statistics_step(size_t n, int calls, real *running, const real *sum);
 
+/** average += (1 - d) (p - average) with d = decay, but at most (1 + step) / (10 + step), so that the first steps are soon
+ *  forgotten; step counted from 1. n numbers each; average equals the p of step 0 before. */
+void average_step(double decay, uint64_t step, size_t n, real *average, const real *p);
+
 /** The sum of the shards' gradients g [shards][n], pairwise, (0+1)+(2+3) …, into the first; the others are used up. */
 void gradient_reduce(real *g, int shards, size_t n);
 /** L2 norm of g, summed in double in a fixed order. NaN or inf when g holds one. */

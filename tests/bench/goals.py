@@ -96,11 +96,23 @@ def overload(result):
     yield "5 × overload", "neither 200, 429 nor 503", LESS, 0, 0, overload_part.lost(last)
 
 
+def mixed(result):
+    ours = result["gatecast"]
+    yield "mixed lengths, hidden 256, saturated", "× padded batching", MORE, 2.0, 2.0, ours["throughput_ratio"]
+    yield "mixed lengths, hidden 256, saturated", "p99, of padded batching's", LESS, 0.5, 0.5, ours["p99_ratio"]
+
+
 def costs(result):
     models = result["models"]
     failed = sum(row["failed"] for row in models["rows"])
     work = f"{models['stored']} models in one store, a cache for {models['cached']}"
     yield work, "requests not answered", LESS, 0, 0, failed
+
+
+def bits(result):
+    for run in result["runs"]:
+        work = f"{run['requests']:,} requests in random company, {run['threads']} compute threads"
+        yield work, "bits that differ", LESS, 0, 0, run["bits"]
 
 
 def model_alone_us(parts):
@@ -112,7 +124,8 @@ def model_alone_us(parts):
 def reached(parts):
     found = []
     for name, rows in (("layers", layers), ("model", model), ("training", training), ("serve", serve), ("parse", parse),
-                       ("start", start), ("memory", memory), ("overload", overload), ("costs", costs)):
+                       ("start", start), ("memory", memory), ("overload", overload), ("mixed", mixed), ("costs", costs),
+                       ("bits", bits)):
         if name in parts:
             more = (model_alone_us(parts),) if rows is serve else ()
             found += [judged(name, *row) for row in rows(parts[name], *more)]

@@ -15,7 +15,7 @@ import goals                       # noqa: E402
 import machine                     # noqa: E402
 import racing                      # noqa: E402
 
-PARTS = ["layers", "model", "training", "parse", "serve", "start", "memory", "costs", "overload"]
+PARTS = ["layers", "model", "training", "parse", "serve", "start", "memory", "costs", "overload", "mixed", "bits"]
 
 
 def arguments():

@@ -12,7 +12,7 @@ import sys
 import figures
 import goals
 import svg
-from parts import costs, overload
+from parts import bits, costs, mixed, overload
 
 NAMES = {"gru-8-64": "GRU 8→64", "gru-64-256": "GRU 64→256", "lstm-8-64": "LSTM 8→64", "rnn-8-64": "RNN 8→64",
          "both-ways": "bidirectional GRU", "two-layers": "2 layers of GRU", "transformer": "Transformer encoder",
@@ -98,7 +98,7 @@ def serve(result):
 
 
 def start(result):
-    return [f"With {result['models']} models in the store: {figures.spread(result['ms'])} ms, of which and of stopping "
+    return [f"With {result['models']} models in the store: {figures.spread(result['ms'])} ms, of which "
             f"{figures.spread(result['cpu_ms'])} ms are CPU time."], {}
 
 
@@ -133,6 +133,10 @@ def cost(result):
             *markdown(costs.HEAD, map(costs.cells, models))], drawn
 
 
+def in_company(result):
+    return [*markdown(mixed.HEAD, (mixed.cells(result, way) for way in mixed.WAYS))], {}
+
+
 def overloaded(result):
     rows = result["rows"]
     most = rows[-1]["rate"]
@@ -150,8 +154,12 @@ def overloaded(result):
         "overload": plot.text(), "overload-latency": waits.text()}
 
 
+def company(result):
+    return [*markdown(bits.HEAD, map(bits.cells, result["runs"]))], {}
+
+
 PARTS = {"layers": layers, "model": model, "training": training, "parse": parse, "serve": serve, "start": start,
-         "memory": memory, "costs": cost, "overload": overloaded}
+         "memory": memory, "costs": cost, "overload": overloaded, "mixed": in_company, "bits": company}
 
 
 def main():

@@ -508,8 +508,8 @@ WIRE = [
     ("no HTTP", b"hello\r\n\r\n", None, None),      # closed without a word
     ("no version", b"GET /livez\r\n\r\n", (200, 400, 505), None),
     ("HTTP/9.9", b"GET /livez HTTP/9.9\r\nHost: x\r\n\r\n", (400, 505), None),
-    ("header section too large", b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20000 + b"\r\n\r\n", (413, 431), None),
-    ("request line too long", b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", (413, 414, 431), None),
+    ("header section too large", b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 30000 + b"\r\n\r\n", (413, 431), None),
+    ("request line too long", b"GET /" + b"x" * 30000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", (413, 414, 431), None),
     ("too many headers", b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X%d: y\r\n" % i for i in range(3000)) + b"\r\n",
      (413, 431), None),
     ("chunk size no number", post("Transfer-Encoding: chunked", body=b"zz\r\n" + GOOD + b"\r\n0\r\n\r\n"), 400, None),

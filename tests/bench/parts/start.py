@@ -1,5 +1,5 @@
 """start.py - from the start of the process to ready, with 100 models in the store."""
-import os
+import pathlib
 import socket
 import subprocess
 import tempfile
@@ -26,8 +26,14 @@ def is_ready(port):
         return False
 
 
+def cpu_ms(pid):
+    """Of all its threads, to the nanosecond; /proc/PID/stat counts in ticks."""
+    threads = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e6
+
+
 def start(database):
-    """Until it is ready, in milliseconds; and the CPU time of its whole short life, which others do not stretch."""
+    """Until it is ready, in milliseconds; and the CPU time until then, which others on the machine do not stretch."""
     from gatecast import BINARY
     port = free_port()
     begin = time.monotonic()
@@ -38,10 +44,10 @@ def start(database):
         if process.poll() is not None or time.monotonic() - begin > PATIENCE:
             raise servers.racing.Wrong("the daemon does not get ready")
         time.sleep(0.0005)
-    taken = (time.monotonic() - begin) * 1e3
+    taken, used = (time.monotonic() - begin) * 1e3, cpu_ms(process.pid)
     process.terminate()
-    _, process.returncode, used = os.wait4(process.pid, 0)
-    return taken, (used.ru_utime + used.ru_stime) * 1e3
+    process.wait()
+    return taken, used
 
 
 def measure(place):

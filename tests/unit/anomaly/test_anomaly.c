@@ -7,8 +7,7 @@
 #include <string.h>
 
 #include "model/forecaster.h"
-
-#include <check.h>   /* last: it makes a macro of fail */
+#include "tests/unit/check.h"
 
 #define COUNT(a) (sizeof(a) / sizeof (a)[0])
 enum { ROWS_MAX = 60 };

@@ -9,8 +9,7 @@
 #include "model/base/rng.h"
 #include "model/series/calendar.h"
 #include "tests/unit/api_data/print_frame.h"
-
-#include <check.h>   /* last: it defines a macro fail() */
+#include "tests/unit/check.h"
 
 static const struct csv_limits small = { .max_rows = 5, .max_cells = 12, .max_field = 80 };
 

@@ -7,8 +7,7 @@
 
 #include "api/csv.h"
 #include "api/dataset_body.h"
-
-#include <check.h>   /* last: it defines a macro fail() */
+#include "tests/unit/check.h"
 
 static struct frame *parse(const char *text, size_t len)
 {

@@ -8,8 +8,7 @@
 #include "api/text_lines.h"
 #include "model/base/rng.h"
 #include "tests/unit/api_data/print_frame.h"
-
-#include <check.h>   /* last: it defines a macro fail() */
+#include "tests/unit/check.h"
 
 #define COUNT(a) (int)(sizeof (a) / sizeof (a)[0])
 

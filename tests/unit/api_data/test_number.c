@@ -7,8 +7,7 @@
 
 #include "api/number.h"
 #include "model/base/rng.h"
-
-#include <check.h>   /* last: it defines a macro fail() */
+#include "tests/unit/check.h"
 
 static uint64_t bits_of(double v)
 {

@@ -8,8 +8,7 @@
 
 #include "api/openapi.h"
 #include "model/base/error.h"
-
-#include <check.h>   /* last: it defines a macro fail() */
+#include "tests/unit/check.h"
 
 #define COUNT(table) ((int)(sizeof table / sizeof table[0]))
 

@@ -5,8 +5,7 @@
 #include "api/json_write.h"
 #include "api/problem.h"
 #include "model/base/utf8.h"
-
-#include <check.h>   /* last: it defines a macro fail() */
+#include "tests/unit/check.h"
 
 static const struct { const char *text, *want; } string_cases[] = {
 	{ "", "\"\"" },

@@ -4,8 +4,7 @@
 
 #include "api/onnx.h"
 #include "api/onnx_run.h"
-
-#include <check.h>   /* last: it has a macro named fail, as error.h has a function */
+#include "tests/unit/check.h"
 
 #define ARENA_CAP ((size_t)256 << 20)
 

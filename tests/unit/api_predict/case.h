@@ -2,10 +2,10 @@
 #ifndef GATECAST_TEST_CASE_H
 #define GATECAST_TEST_CASE_H
 
-#include <check.h>
 #include <string.h>
 
 #include "model/base/error.h"
+#include "tests/unit/check.h"
 
 struct parse_case { const char *body; enum err want; const char *where; };
 

@@ -2,7 +2,7 @@
 #ifndef GATECAST_TEST_API_PREDICT_H
 #define GATECAST_TEST_API_PREDICT_H
 
-#include <check.h>
+#include "tests/unit/check.h"
 
 Suite *scan_suite(void);
 Suite *forecast_suite(void);

@@ -25,13 +25,16 @@
 
 static const char generate[] = "{\"format\":3,\"preset\":\"char_rnn\",\"text\":{\"task\":\"generate\",\"max_steps\":100,\"source\":" CHARACTERS
 	",\"target\":null}," NETWORK("token", "6", "6", "0", "context", "1");
+static const char remember[] = "{\"format\":3,\"preset\":\"char_rnn\",\"text\":{\"task\":\"generate\",\"max_steps\":100,"
+	"\"cache\":{\"size\":2000,\"sharpness\":20,\"share\":0.25},\"source\":" CHARACTERS
+	",\"target\":null}," NETWORK("token", "6", "6", "0", "context", "1");
 static const char classify[] = "{\"format\":3,\"preset\":\"classifier\",\"text\":{\"task\":\"classify\",\"max_steps\":200,\"source\":" WORDS
 	",\"target\":" LABELS "}," NETWORK("pool", "4", "3", "8", "context", "1");
 static const char translate[] = "{\"format\":3,\"preset\":\"seq2seq\",\"text\":{\"task\":\"translate\",\"max_steps\":64,\"source\":" CHARACTERS
 	",\"target\":" WORDS "}," NETWORK("attention", "6", "4", "8", "context+previous", "12");
 
 static const struct { const char *json; enum text_task task; } good[] = {
-	{ generate, TEXT_GENERATE }, { classify, TEXT_CLASSIFY }, { translate, TEXT_TRANSLATE },
+	{ generate, TEXT_GENERATE }, { remember, TEXT_GENERATE }, { classify, TEXT_CLASSIFY }, { translate, TEXT_TRANSLATE },
 };
 
 static struct document parse(const char *json)
@@ -46,7 +49,8 @@ static struct document parse(const char *json)
 START_TEST(test_texts_read_back)
 {
 	struct document d = parse(good[_i].json);
-	struct text_model m = { .net = d.net, .task = d.task, .source = d.source, .target = d.target, .max_steps = d.max_steps };
+	struct text_model m = { .net = d.net, .task = d.task, .source = d.source, .target = d.target, .max_steps = d.max_steps,
+	                        .cache = d.cache };
 	struct strbuf out;
 	ck_assert(document_is_text(&d) && d.task == good[_i].task && !d.calibration);
 	strbuf_init(&out, 1 << 20);
@@ -75,6 +79,13 @@ static const struct { const char *json, *from, *to, *where; } damages[] = {
 	{ classify,  "\"task\":\"classify\"", "\"task\":\"generate\"", "/text/task" },
 	{ generate,  "\"max_steps\":100", "\"max_steps\":0", "/text/max_steps" },
 	{ generate,  "\"max_steps\":100", "\"max_steps\":1e9", "/text/max_steps" },
+	{ remember,  "\"cache\":{", "\"cache\":7,\"x\":{", "/text/cache" },
+	{ remember,  "\"cache\":{", "\"cache\":null,\"x\":{", "/text/cache" },
+	{ remember,  "\"size\":2000", "\"size\":0", "/text/cache/size" },
+	{ remember,  "\"size\":2000", "\"size\":10001", "/text/cache/size" },
+	{ remember,  "\"sharpness\":20", "\"sharpness\":0", "/text/cache/sharpness" },
+	{ remember,  "\"sharpness\":20", "\"x\":20", "/text/cache/sharpness" },
+	{ remember,  "\"share\":0.25", "\"share\":\"a\"", "/text/cache/share" },
 	{ generate,  "\"text\":{", "\"text\":0,\"x\":{", "/text" },
 	{ generate,  "\"source\":{", "\"sauce\":{", "/text/source" },
 	{ generate,  "\"unit\":\"character\"", "\"unit\":\"byte\"", "/text/source/unit" },

@@ -34,6 +34,7 @@ static const struct parse_case cases[] = {
 	{ P("{\"return\":[]}"), ERR_OK, "" },
 	{ P("{\"return\":[\"states\",\"gates\",\"attention\",\"gates\"]}"), ERR_OK, "" },
 	{ P("{\"prediction_length\":1}"), ERR_OK, "" },
+	{ P("{\"priority\":\"interactive\"}"), ERR_OK, "" },
 	{ P("{\"prediction_length\":5.0}"), ERR_OK, "" },
 	{ V("1"), ERR_OK, "" },
 	{ V("2147483647"), ERR_OK, "" },
@@ -151,6 +152,8 @@ static const struct parse_case cases[] = {
 	{ P("{\"prediction_length\":1001}"), ERR_INVALID, "/parameters/prediction_length" },
 	{ P("{\"prediction_length\":2.5}"), ERR_INVALID, "/parameters/prediction_length" },
 	{ P("{\"timeout_ms\":0}"), ERR_INVALID, "/parameters/timeout_ms" },
+	{ P("{\"priority\":\"high\"}"), ERR_INVALID, "/parameters/priority" },
+	{ P("{\"priority\":1}"), ERR_INVALID, "/parameters/priority" },
 	{ P("{\"timeout_ms\":3600001}"), ERR_INVALID, "/parameters/timeout_ms" },
 	{ P("{\"timeout_ms\":1e300}"), ERR_INVALID, "/parameters/timeout_ms" },
 };
@@ -182,7 +185,8 @@ START_TEST(test_values)
 {
 	static const char body[] = "{\"model\":\"aapl\",\"version\":3,\"inputs\":[{\"columns\":{\"Close\":[171.1,null,169.2],"
 		"\"\\u00e9\\ud83d\\ude00\":[1,2,3]},\"start\":\"2017-11-15\"},{\"dataset\":\"sp500\"}],\"parameters\":"
-		"{\"quantile_levels\":[0.9,0.1,0.5],\"return_attention\":true,\"prediction_length\":7,\"timeout_ms\":250}}";
+		"{\"quantile_levels\":[0.9,0.1,0.5],\"return_attention\":true,\"prediction_length\":7,\"timeout_ms\":250,"
+		"\"priority\":\"bulk\"}}";
 	struct forecast_body b;
 	struct arena a;
 	struct error e = { 0 };
@@ -203,7 +207,7 @@ START_TEST(test_values)
 	ck_assert(!b.input[1].has_start && b.input[1].columns == 0);
 	ck_assert_int_eq(b.levels, 3);
 	ck_assert(b.level[0] == 0.1 && b.level[1] == 0.5 && b.level[2] == 0.9);
-	ck_assert(b.return_attention && b.prediction_length == 7 && b.timeout_ms == 250);
+	ck_assert(b.return_attention && b.prediction_length == 7 && b.timeout_ms == 250 && b.bulk);
 	arena_fini(&a);
 }
 END_TEST

@@ -519,7 +519,7 @@ START_TEST(test_spec_names_what_counts)
 		{ J(",\"preset\":\"transformer\""), "\"feedforward_size\":256", "\"bidirectional\"" },
 		{ TR("{\"optimizer\":\"sgd\"}"), "\"momentum\":0", "\"heads\"" },
 		{ P("segment_gru", ""), "\"segment\":5", "\"text\"" }, { J(""), "\"teacher_forcing\":0", "\"embedding_size\"" },
-		{ P("char_rnn", ""), "\"text\":{\"unit\":\"character\",\"max_vocabulary\":10000,\"min_count\":1}", "\"features\"" },
+		{ P("char_rnn", ""), "\"text\":{\"unit\":\"character\",\"cache\":0,\"max_vocabulary\":10000,\"min_count\":1}", "\"features\"" },
 		{ P("classifier", ""), "\"categorical\"", "\"teacher_forcing\"" },
 	};
 	struct strbuf out;

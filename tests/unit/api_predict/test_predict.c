@@ -180,7 +180,29 @@ START_TEST(test_v2_members)
 	ck_assert_int_eq(b.dialect, DIALECT_V2);
 	ck_assert_str_eq(b.id, "aA");
 	ck_assert_int_eq(b.timeout_ms, 2);
+	ck_assert(!b.bulk);
 	ck_assert(b.rows == 1 && b.steps == 2 && b.columns == 3 && b.value[4] == 5 && isnan(b.value[5]));
+	arena_fini(&a);
+}
+END_TEST
+
+START_TEST(test_v2_priority)
+{
+	static const struct { const char *value; enum err want; bool bulk; } cases[] = {
+		{ "0", ERR_OK, false }, { "1", ERR_OK, false }, { "2", ERR_OK, true }, { "2147483647", ERR_OK, true },
+		{ "-1", ERR_INVALID, false }, { "1.5", ERR_INVALID, false }, { "\"bulk\"", ERR_INVALID, false },
+	};
+	char body[256];
+	struct tensor_body b;
+	struct arena a;
+	struct error e = { 0 };
+	snprintf(body, sizeof body, "{\"parameters\":{\"priority\":%s},\"inputs\":[{\"name\":\"x\",\"shape\":[1,1,1],"
+		"\"datatype\":\"FP32\",\"data\":[1]}]}", cases[_i].value);
+	ck_assert_int_eq(parse(infer_text_parse, body, &b, &a, &e), cases[_i].want);
+	if (cases[_i].want)
+		ck_assert_str_eq(e.where, "/parameters/priority");
+	else
+		ck_assert(b.bulk == cases[_i].bulk);
 	arena_fini(&a);
 }
 END_TEST
@@ -371,6 +393,7 @@ Suite *predict_suite(void)
 	tcase_add_loop_test(t, test_infer_cases, 0, (int)COUNT(infer_cases));
 	tcase_add_test(t, test_messages);
 	tcase_add_test(t, test_v2_members);
+	tcase_add_loop_test(t, test_v2_priority, 0, 7);
 	tcase_add_test(t, test_round_trip);
 	tcase_add_test(t, test_row_limit);
 	tcase_add_test(t, test_number_limit);

@@ -135,13 +135,13 @@ static bool is(struct text t, const char *s)
 START_TEST(test_values)
 {
 	static const char all[] = M ",\"version\":3,\"prompt\":\"a\\n\\u00e9\",\"max_tokens\":7,\"temperature\":0.5,\"top_k\":4,\"seed\":0,"
-		"\"stream\":true,\"parameters\":{\"timeout_ms\":250}}";
+		"\"stream\":true,\"parameters\":{\"timeout_ms\":250,\"priority\":\"bulk\"}}";
 	static const char many[] = M ",\"inputs\":[\"one\",\"tw\\u00f6\"],\"beam_width\":4,\"max_length\":9,\"length_penalty\":0,"
 		"\"return\":[\"attention\"]}";
 	struct parsed p;
 	ck_assert_int_eq(parse(&p, 'g', all, strlen(all)), ERR_OK);
 	const struct generate_body *g = &p.generate;
-	ck_assert(!strcmp(g->q.model, "m") && g->q.version == 3 && g->q.timeout_ms == 250 && is(g->prompt, "a\n\xc3\xa9"));
+	ck_assert(!strcmp(g->q.model, "m") && g->q.version == 3 && g->q.timeout_ms == 250 && g->q.bulk && is(g->prompt, "a\n\xc3\xa9"));
 	ck_assert(g->max_tokens == 7 && g->temperature == 0.5 && g->top_k == 4 && g->has_seed && g->seed == 0 && g->stream);
 	forget(&p);
 

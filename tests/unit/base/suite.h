@@ -2,8 +2,9 @@
 #ifndef GATECAST_TESTS_BASE_SUITE_H
 #define GATECAST_TESTS_BASE_SUITE_H
 
-#include <check.h>
 #include <stdlib.h>
+
+#include "tests/unit/check.h"
 
 /** Run the one case; the exit code. */
 static inline int suite_run(const char *name, TCase *tc)

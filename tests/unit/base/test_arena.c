@@ -3,9 +3,10 @@
 
 #include "suite.h"
 
-#include <check.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "tests/unit/check.h"
 
 START_TEST(pieces_are_aligned_and_apart)
 {

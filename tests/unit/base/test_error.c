@@ -1,11 +1,10 @@
 /* test_error.c - the table of codes is whole, and details are cut, never overrun. */
 #include "suite.h"
 
-#include <check.h>
 #include <string.h>
 
-#undef fail   /* an old macro of check's; ours is a function */
 #include "model/base/error.h"
+#include "tests/unit/check.h"
 
 START_TEST(every_code_has_a_row)
 {

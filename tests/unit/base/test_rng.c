@@ -3,9 +3,10 @@
 
 #include "suite.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdbool.h>
+
+#include "tests/unit/check.h"
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof *(table)))
 

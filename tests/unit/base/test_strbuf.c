@@ -3,9 +3,10 @@
 
 #include "suite.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/unit/check.h"
 
 START_TEST(empty_is_a_string)
 {

@@ -68,8 +68,7 @@ static void fill(float *p, size_t n)
 		p[i] = GUARD;
 }
 
-/* Forget the answers. */
-static void sequences_clear(struct sequences *q)
+void sequences_clear(struct sequences *q)
 {
 	fill(q->y, q->n * q->y_size);
 	fill(q->attention, q->n * q->attention_size);

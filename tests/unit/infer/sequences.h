@@ -20,6 +20,9 @@ void sequences_fini(struct sequences *q);
 /* The same questions, answers of their own. */
 void sequences_again(struct sequences *q, const struct sequences *of);
 
+/* Forget the answers. */
+void sequences_clear(struct sequences *q);
+
 /* Each in a call of its own. */
 void run_alone(const struct infer_model *m, struct infer_ws *w, struct sequences *q);
 /* In drawn company: every sequence once, in calls of 1 … MAX_ROWS, in a drawn order. */

@@ -5,8 +5,7 @@
 
 #include "model/base/rng.h"
 #include "model/infer/model.h"
-
-#include <check.h>   /* last: it has a macro named fail, as error.h has a function */
+#include "tests/unit/check.h"
 
 /* What stands past the end of every output; a finite number that no kernel makes. */
 #define GUARD (-12345.75f)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/infer/networks.h"
 #include "tests/unit/infer/sequences.h"
 
 #define MAX_T     120
@@ -91,57 +92,9 @@ START_TEST(drawn_networks_match_the_reference)
 }
 END_TEST
 
-/* Networks that between them take every path. Sizes leave padding behind the units of each direction. */
-static const struct net_spec bit_specs[] = {
-	{ .inputs = 5, .hidden = 40, .layers = 2, .bias = true, .reset_after = true, .attention = 24,
-	  .decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 2, .levels = 3, .median_level = 1, .horizon = 3 },
-	{ .inputs = 3, .hidden = 72, .layers = 1, .bias = false, .reset_after = false, .attention = 10,
-	  .decoder_input = DECODER_CONTEXT, .targets = 1, .levels = 1, .horizon = 2 },
-	{ .inputs = 4, .encoder = ENCODER_LSTM, .hidden = 56, .layers = 2, .bias = true, .attention = 20,
-	  .decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 2, .levels = 1, .horizon = 3 },
-	{ .inputs = 6, .encoder = ENCODER_LSTM, .hidden = 25, .layers = 2, .bidirectional = true, .bias = true,
-	  .score = SCORE_DOT, .decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 1, .levels = 3, .horizon = 2 },
-	{ .inputs = 2, .encoder = ENCODER_RNN, .hidden = 50, .layers = 1, .bidirectional = true, .bias = true,
-	  .decoder = DECODER_LAST, .targets = 1, .levels = 1, .horizon = 20 },
-	{ .inputs = 7, .encoder = ENCODER_RNN, .hidden = 33, .layers = 3, .bias = true, .relu = true,
-	  .decoder = DECODER_MEAN, .targets = 3, .levels = 1, .horizon = 4 },
-	{ .inputs = 3, .encoder = ENCODER_GRU, .hidden = 20, .layers = 3, .bidirectional = true, .bias = true,
-	  .reset_after = true, .score = SCORE_DOT, .targets = 1, .levels = 1, .horizon = 3 },
-	{ .inputs = 3, .encoder = ENCODER_GRU, .hidden = 17, .layers = 2, .bidirectional = true, .bias = true,
-	  .reset_after = false, .decoder = DECODER_MEAN, .targets = 1, .levels = 1, .horizon = 3 },
-	{ .inputs = 5, .encoder = ENCODER_RNN, .hidden = 24, .layers = 2, .bidirectional = true, .bias = true,
-	  .reset_after = true, .attention = 12, .targets = 2, .levels = 1, .horizon = 2 },
-	{ .inputs = 4, .encoder = ENCODER_TRANSFORMER, .hidden = 36, .layers = 2, .heads = 3, .feedforward = 50,
-	  .decoder = DECODER_MEAN, .targets = 2, .levels = 1, .horizon = 3 },
-	{ .inputs = 3, .encoder = ENCODER_TRANSFORMER, .hidden = 32, .layers = 1, .heads = 2, .feedforward = 64,
-	  .norm_first = true, .gelu = true, .bias = true, .reset_after = true, .score = SCORE_DOT, .targets = 1,
-	  .levels = 1, .horizon = 2 },
-	{ .inputs = 3, .encoder = ENCODER_TRANSFORMER, .hidden = 21, .layers = 3, .heads = 7, .feedforward = 33,
-	  .gelu = true, .causal = true, .decoder = DECODER_LAST, .targets = 1, .levels = 1, .horizon = 2 },
-	{ .inputs = 1, .vocabulary = 50, .embedding = 20, .encoder = ENCODER_GRU, .hidden = 36, .layers = 2,
-	  .bidirectional = true, .bias = true, .reset_after = true, .batch_norm = true, .score = SCORE_DOT,
-	  .decoder_input = DECODER_CONTEXT_PREVIOUS, .classes = 37, .targets = 1, .levels = 1, .horizon = 5 },
-	{ .inputs = 1, .vocabulary = 30, .embedding = 11, .encoder = ENCODER_LSTM, .hidden = 40, .layers = 2,
-	  .bias = true, .decoder = DECODER_TOKEN, .classes = 30, .targets = 1, .levels = 1, .horizon = 1 },
-	{ .inputs = 4, .encoder = ENCODER_GRU, .hidden = 40, .layers = 1, .reverse = true, .bias = true,
-	  .decoder = DECODER_POOL, .attention = 20, .targets = 2, .levels = 3, .horizon = 4 },
-	{ .inputs = 5, .encoder = ENCODER_LSTM, .hidden = 18, .layers = 1, .bidirectional = true, .bias = true,
-	  .batch_norm = true, .decoder = DECODER_RECONSTRUCT, .targets = 5, .levels = 1, .horizon = 1 },
-	{ .inputs = 3, .encoder = ENCODER_LSTM, .hidden = 37, .layers = 1, .bias = true, .decoder = DECODER_SEGMENT,
-	  .segment = 6, .targets = 3, .levels = 2, .horizon = 12 },
-	{ .inputs = 2, .encoder = ENCODER_GRU, .hidden = 20, .layers = 1, .bias = true, .reset_after = false,
-	  .decoder = DECODER_SEGMENT, .segment = 5, .targets = 2, .levels = 1, .horizon = 5 },
-	{ .inputs = 3, .encoder = ENCODER_LSTM, .hidden = 22, .layers = 1, .bias = true, .instance_norm = true,
-	  .decoder = DECODER_SEGMENT, .segment = 4, .targets = 3, .levels = 2, .horizon = 8 },
-	{ .inputs = 5, .encoder = ENCODER_GRU, .hidden = 24, .layers = 2, .bias = true, .reset_after = true,
-	  .instance_norm = true, .attention = 12, .decoder_input = DECODER_CONTEXT_PREVIOUS, .targets = 2, .levels = 3,
-	  .median_level = 1, .horizon = 4 },
-};
-#define BIT_SPECS (sizeof bit_specs / sizeof *bit_specs)
-
 START_TEST(company_does_not_change_a_bit)
 {
-	const struct net_spec *s = &bit_specs[_i];
+	const struct net_spec *s = &networks[_i];
 	struct test_network n;
 	struct sequences alone, mixed;
 	struct rng r;
@@ -166,7 +119,7 @@ END_TEST
 /* Only a CPU that runs avx512 gets here, and it runs avx2 too. */
 START_TEST(both_fused_levels_give_the_same_bits)
 {
-	const struct net_spec *s = &bit_specs[_i];
+	const struct net_spec *s = &networks[_i];
 	struct test_network n;
 	struct sequences narrow, wide;
 	struct rng r;
@@ -211,7 +164,7 @@ static size_t count_nan(const float *y, size_t n)
  * behind it, of segments its channel's. */
 START_TEST(nan_stays_in_its_row)
 {
-	const struct net_spec *s = &bit_specs[_i];
+	const struct net_spec *s = &networks[_i];
 	const bool all = s->decoder != DECODER_TOKEN && s->decoder != DECODER_SEGMENT;
 	const int rows = 21;
 	struct test_network n;
@@ -258,14 +211,14 @@ START_TEST(attention_and_states_are_optional)
 
 	rng_init(&r, 25, RNG_TEST, 0);
 	ck_assert_int_eq(infer_ws_new(MAX_ROWS, &w, NULL), ERR_OK);
-	for (size_t i = 0; i < BIT_SPECS; i++) {
+	for (size_t i = 0; i < NETWORKS; i++) {
 		struct test_network n;
 		struct sequences with, without;
 
-		test_network_init(&n, &bit_specs[i], &r);
+		test_network_init(&n, &networks[i], &r);
 		struct infer_model *m = test_model(&n, level);
 		ck_assert_int_eq(infer_ws_reserve(w, m, MAX_T, NULL), ERR_OK);
-		sequences_init(&with, &bit_specs[i], 20, MAX_T, &r);
+		sequences_init(&with, &networks[i], 20, MAX_T, &r);
 		sequences_again(&without, &with);
 		for (int k = 0; k < without.n; k++)
 			without.seq[k].attention = without.seq[k].final = NULL;
@@ -331,7 +284,7 @@ END_TEST
 
 START_TEST(a_bad_spec_is_refused)
 {
-	struct net_spec s = bit_specs[0];
+	struct net_spec s = networks[0];
 	struct infer_model *m = NULL;
 	struct error e;
 
@@ -362,10 +315,10 @@ int main(int argc, char **argv)
 
 	tcase_set_timeout(t, 600);
 	tcase_add_loop_test(t, drawn_networks_match_the_reference, 0, 4);
-	tcase_add_loop_test(t, company_does_not_change_a_bit, 0, BIT_SPECS);
+	tcase_add_loop_test(t, company_does_not_change_a_bit, 0, NETWORKS);
 	if (argc > 1 && !strcmp(argv[1], "avx512"))
-		tcase_add_loop_test(t, both_fused_levels_give_the_same_bits, 0, BIT_SPECS);
-	tcase_add_loop_test(t, nan_stays_in_its_row, 0, BIT_SPECS);
+		tcase_add_loop_test(t, both_fused_levels_give_the_same_bits, 0, NETWORKS);
+	tcase_add_loop_test(t, nan_stays_in_its_row, 0, NETWORKS);
 	tcase_add_test(t, attention_and_states_are_optional);
 	tcase_add_loop_test(t, pieces_are_the_whole, 0, 4);
 	tcase_add_test(t, a_bad_spec_is_refused);

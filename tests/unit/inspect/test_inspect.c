@@ -8,8 +8,7 @@
 
 #include "model/base/rng.h"
 #include "model/infer/infer.h"
-
-#include <check.h>   /* last: it makes a macro of fail */
+#include "tests/unit/check.h"
 
 #define COUNT(a) (int)(sizeof(a) / sizeof (a)[0])
 

@@ -4,9 +4,10 @@
 
 #include "model/nn/real.h"
 
-#include <check.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "tests/unit/check.h"
 
 #ifdef GATECAST_DOUBLE
 #define BUILD "double"

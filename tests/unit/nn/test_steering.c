@@ -107,6 +107,22 @@ START_TEST(statistics_move_a_tenth)
 }
 END_TEST
 
+/* --- averages ------------------------------------------------------------ */
+
+/* The first step's decay is 2 / 11, however slow the average is to be. */
+START_TEST(averages_move_slowly_once_they_are_old)
+{
+	const real p[] = { 11, -1 };
+	real average[] = { 0, -1 }, old[] = { 0, -1 };
+	average_step(0.99, 1, 2, average, p);
+	const real soon[] = { 9, -1 };
+	check_close("young", 2, average, soon, TINY, TINY);
+	average_step(0.99, 1000000, 2, old, p);
+	const real late[] = { (real)0.11, -1 };
+	check_close("old", 2, old, late, TINY * 10, TINY);
+}
+END_TEST
+
 /* --- the norm and clipping --------------------------------------------- */
 
 START_TEST(norm_and_clip)
@@ -320,6 +336,7 @@ int main(void)
 	tcase_add_test(tc, sure_classes_have_finite_losses);
 	tcase_add_test(tc, classes_of_not_a_number_are_none);
 	tcase_add_test(tc, statistics_move_a_tenth);
+	tcase_add_test(tc, averages_move_slowly_once_they_are_old);
 	tcase_add_test(tc, norm_and_clip);
 	tcase_add_test(tc, norm_shows_what_is_not_finite);
 	tcase_add_loop_test(tc, weights_decay, 0, COUNT(decay_cases));

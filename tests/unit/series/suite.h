@@ -2,9 +2,10 @@
 #ifndef GATECAST_TESTS_SERIES_SUITE_H
 #define GATECAST_TESTS_SERIES_SUITE_H
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
+
+#include "tests/unit/check.h"
 
 /* False for a NaN. */
 #define near(a, b, tolerance) (fabs((a) - (b)) <= (tolerance))

@@ -10,8 +10,7 @@
 #include "model/base/error.h"
 #include "model/text_model.h"
 #include "storage/store.h"
-
-#include <check.h>   /* last: it makes a macro of fail */
+#include "tests/unit/check.h"
 
 #define COUNT(a) (sizeof(a) / sizeof (a)[0])
 

@@ -106,6 +106,20 @@ static void wait_for(struct ask *a)
 		;
 }
 
+/* As if many runs had shown that a sequence takes so long. */
+static void pretend(struct model *m, uint64_t sequence_ns)
+{
+	const double step_ns = (double)(sequence_ns / (FIXTURE_WINDOW + FIXTURE_HORIZON));
+	m->cost = (struct cost){ .step_ns = (uint64_t)step_ns, .runs = 1000, .x = 1.0 / (FIXTURE_WINDOW + FIXTURE_HORIZON),
+		.y = step_ns };
+}
+
+/* Too long for a turn: it flies. */
+static void make_heavy(struct model *m)
+{
+	pretend(m, 50 * BATCH_TURN_NS);
+}
+
 /* Keep the only compute thread busy until go is posted. */
 static struct ask *plug(struct bench *b, sem_t *go)
 {
@@ -118,10 +132,10 @@ static struct ask *plug(struct bench *b, sem_t *go)
 }
 
 /* What the model says to one context alone, on this thread. */
-static void alone(const struct model *m, int first, double mean[FIXTURE_HORIZON])
+static void alone(const struct model *m, int first, int window, double mean[FIXTURE_HORIZON])
 {
 	double context[FIXTURE_WINDOW];
-	struct forecast job = { .context = context, .mean = mean };
+	struct forecast job = { .context = context, .window = window, .mean = mean };
 	struct forecast *jobs[] = { &job };
 	struct forecast_ws *ws;
 	fixture_context(first, context);
@@ -137,7 +151,7 @@ static bool right(const struct ask *a, const struct model *m, int first)
 {
 	double want[FIXTURE_HORIZON];
 	for (int i = 0; i < a->batch.n; i++) {
-		alone(m, first + i, want);
+		alone(m, first + i, a->item[i].forecast.window, want);
 		if (!a->item[i].forecast.finite || memcmp(a->mean[i], want, sizeof want))
 			return false;
 	}
@@ -149,6 +163,7 @@ START_TEST(same_bits_in_any_batch)
 	static const int sizes[] = { 1, 2, 3, 17, BATCH_ROWS - 1, BATCH_ROWS, BATCH_ROWS + 1, ITEMS_MAX };
 	struct bench b;
 	open_bench(&b, 2, 10000);
+	make_heavy(b.m[1]);
 	for (int k = 0; k < MODELS; k++) {
 		struct ask *a = ask_new(b.m[k], sizes[_i], 5);
 		ck_ok(submit(&b, a));
@@ -157,6 +172,31 @@ START_TEST(same_bits_in_any_batch)
 		ck_assert(right(a, b.m[k], 5));
 		ck_assert(a->batch.queued_ns <= a->batch.started_ns && a->batch.started_ns <= a->batch.finished_ns);
 		free(a);
+	}
+	close_bench(&b);
+}
+END_TEST
+
+/* Some fly with sequences of any length, some alone, and both threads have some of each request. */
+START_TEST(same_bits_in_mixed_lengths)
+{
+	enum { REQUESTS = 40 };
+	struct bench b;
+	struct ask *a[REQUESTS];
+	open_bench(&b, 1 + _i, 100000);
+	make_heavy(b.m[1]);
+	for (int k = 0; k < REQUESTS; k++) {
+		a[k] = ask_new(b.m[k % MODELS], 1 + k * 31 % ITEMS_MAX, k);
+		for (int i = 0; i < a[k]->batch.n; i++)
+			a[k]->item[i].forecast.window = 1 + (k + i) % FIXTURE_WINDOW;
+		a[k]->batch.class = k % 3 ? CLASS_INTERACTIVE : CLASS_BULK;
+		ck_ok(submit(&b, a[k]));
+	}
+	for (int k = 0; k < REQUESTS; k++) {
+		wait_for(a[k]);
+		ck_ok(a[k]->rc);
+		ck_assert(right(a[k], b.m[k % MODELS], k));
+		free(a[k]);
 	}
 	close_bench(&b);
 }
@@ -171,11 +211,12 @@ START_TEST(same_bits_among_strangers)
 	sem_t go;
 	open_bench(&b, 1, 10000);
 	struct ask *p = plug(&b, &go);
+	make_heavy(b.m[0]);
 	for (int i = 0; i < REQUESTS; i++) {
 		a[i] = ask_new(b.m[0], 1, i);
 		ck_ok(submit(&b, a[i]));
 	}
-	uint64_t full = b.m[0]->metrics.batch_size.bucket[8];   /* le 64 */
+	uint64_t full = b.m[0]->metrics.batch_size.bucket[4];   /* le 16, above 8 */
 	sem_post(&go);
 	for (int i = 0; i < REQUESTS; i++) {
 		wait_for(a[i]);
@@ -183,7 +224,7 @@ START_TEST(same_bits_among_strangers)
 		ck_assert(right(a[i], b.m[0], i));
 		free(a[i]);
 	}
-	ck_assert_uint_eq(b.m[0]->metrics.batch_size.bucket[8], full + 1);   /* they were one batch */
+	ck_assert_uint_ge(b.m[0]->metrics.batch_size.bucket[4], full + REQUESTS / INFER_FLIGHTS);   /* they flew together */
 	free(p);
 	close_bench(&b);
 }
@@ -199,6 +240,7 @@ START_TEST(turns)
 	sem_t go;
 	open_bench(&b, 1, 10000);
 	struct ask *p = plug(&b, &go);
+	pretend(b.m[0], 1000);
 	for (int i = 0; i < MANY; i++) {
 		many[i] = ask_new(b.m[0], 1, i);
 		many[i]->order = &order;
@@ -221,6 +263,85 @@ START_TEST(turns)
 }
 END_TEST
 
+/* Both models have many waiting: a turn is the same predicted cost, not the same number. */
+START_TEST(turns_by_cost)
+{
+	enum { MANY = 60 };
+	struct bench b;
+	struct ask *dear[MANY], *cheap[MANY];
+	_Atomic int order = 0;
+	sem_t go;
+	open_bench(&b, 1, 10000);
+	struct ask *p = plug(&b, &go);
+	pretend(b.m[0], 12000000);   /* two of them are a turn of 20 ms, and in debt */
+	pretend(b.m[1], 3900000);
+	for (int i = 0; i < MANY; i++) {
+		dear[i] = ask_new(b.m[0], 1, i);
+		cheap[i] = ask_new(b.m[1], 1, i);
+		dear[i]->order = cheap[i]->order = &order;
+		ck_ok(submit(&b, dear[i]));
+		ck_ok(submit(&b, cheap[i]));
+	}
+	sem_post(&go);
+	for (int i = 0; i < MANY; i++) {
+		wait_for(dear[i]);
+		wait_for(cheap[i]);
+	}
+	ck_assert_int_eq(cheap[0]->place, 2);   /* after two dear ones, what is predicted being what counts */
+	ck_assert_int_eq(dear[2]->place, 2 + 6);   /* the last of a turn overdraws */
+	for (int i = 0; i < MANY; i++) {
+		ck_assert(right(dear[i], b.m[0], i) && right(cheap[i], b.m[1], i));
+		free(dear[i]);
+		free(cheap[i]);
+	}
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* Bulk was there first; interactive work goes before it, but for a turn of BULK_EVERY. */
+START_TEST(classes)
+{
+	enum { BULK = 40, MANY = 10 * BATCH_ROWS };
+	struct bench b;
+	struct ask *bulk[BULK], *many[MANY];
+	_Atomic int order = 0;
+	sem_t go;
+	open_bench(&b, 1, 10000);
+	struct ask *p = plug(&b, &go);
+	pretend(b.m[0], 1000);
+	pretend(b.m[1], 1000);
+	for (int i = 0; i < BULK; i++) {
+		bulk[i] = ask_new(b.m[1], 1, i);
+		bulk[i]->batch.class = CLASS_BULK;
+		bulk[i]->order = &order;
+		ck_ok(submit(&b, bulk[i]));
+	}
+	for (int i = 0; i < MANY; i++) {   /* two lines, so that turns change */
+		many[i] = ask_new(b.m[i % MODELS], 1, i);
+		many[i]->order = &order;
+		ck_ok(submit(&b, many[i]));
+	}
+	sem_post(&go);
+	for (int i = 0; i < MANY; i++)
+		wait_for(many[i]);
+	for (int i = 0; i < BULK; i++)
+		wait_for(bulk[i]);
+	int early = 0;
+	for (int i = 0; i < BULK; i++)
+		early += bulk[i]->place < MANY;
+	ck_assert_int_ge(bulk[0]->place, 7 * BATCH_ROWS / 2);   /* seven turns before it; of few, where they are dear */
+	ck_assert_int_ge(early, 8);                             /* and yet it had one before the end */
+	ck_assert_int_lt(early, BULK);
+	for (int i = 0; i < MANY; i++)
+		free(many[i]);
+	for (int i = 0; i < BULK; i++)
+		free(bulk[i]);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
 START_TEST(expired_and_abandoned)
 {
 	struct bench b;
@@ -228,24 +349,72 @@ START_TEST(expired_and_abandoned)
 	open_bench(&b, 1, 10000);
 	struct ask *p = plug(&b, &go);
 	struct ask *late = ask_new(b.m[0], 2, 0), *gone = ask_new(b.m[0], 70, 0), *good = ask_new(b.m[0], 3, 9);
+	struct ask *long_one = ask_new(b.m[1], 2, 0);
+	pretend(b.m[0], 1);
+	pretend(b.m[1], 100000000000);
+	ck_ok(submit(&b, long_one));
 	ck_ok(submit(&b, late));
 	ck_ok(submit(&b, gone));
 	ck_ok(submit(&b, good));
-	late->batch.deadline_ns = monotonic_ns() - 1;   /* time passes */
+	late->batch.deadline_ns = long_one->batch.deadline_ns = monotonic_ns() - 1;   /* time passes: a second */
+	late->batch.queued_ns = long_one->batch.queued_ns = monotonic_ns() - 1000000000;
 	gone->left = true;
 	sem_post(&go);
 	wait_for(late);
+	wait_for(long_one);
 	wait_for(gone);
 	wait_for(good);
-	ck_err(ERR_TIMEOUT, late->rc);
-	ck_assert_int_ne(late->e.what[0], '\0');
+	ck_err(ERR_BUSY, late->rc);   /* for the others' sake: it may be asked again */
+	ck_assert_ptr_nonnull(strstr(late->e.what, "others"));
+	ck_err(ERR_TIMEOUT, long_one->rc);
+	ck_assert_ptr_nonnull(strstr(long_one->e.what, "alone"));
 	ck_err(ERR_CANCELLED, gone->rc);
 	ck_ok(good->rc);
 	ck_assert(right(good, b.m[0], 9));
 	ck_assert_uint_eq(b.m[0]->metrics.sequences, 1 + 3);   /* the others cost nothing */
 	free(late);
+	free(long_one);
 	free(gone);
 	free(good);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* Both take off together; the first fills the tiles and lands, and then the other's client is gone, or out of time. */
+START_TEST(dropped_in_the_air)
+{
+	enum { HALF = INFER_FLIGHTS / 2 };
+	struct bench b;
+	sem_t go, go_first;
+	open_bench(&b, 1, 10000);
+	struct ask *p = plug(&b, &go);
+	make_heavy(b.m[0]);
+	struct ask *first = ask_new(b.m[0], HALF, 0), *second = ask_new(b.m[0], HALF, 0), *third = ask_new(b.m[0], 3, 5);
+	sem_init(&go_first, 0, 0);
+	first->go = &go_first;
+	ck_ok(submit(&b, first));
+	ck_ok(submit(&b, second));
+	ck_ok(submit(&b, third));
+	sem_post(&go);
+	wait_for(first);
+	ck_assert_int_ne(second->batch.started_ns, 0);
+	if (_i)
+		second->left = true;
+	else
+		second->batch.deadline_ns = monotonic_ns() - 1;
+	sem_post(&go_first);
+	wait_for(second);
+	wait_for(third);
+	ck_err(_i ? ERR_CANCELLED : ERR_TIMEOUT, second->rc);
+	ck_assert(right(first, b.m[0], 0) && right(third, b.m[0], 5));
+	ck_assert_uint_eq(b.m[0]->metrics.sequences, 1 + HALF + 3);
+	ck_assert_uint_eq(metrics.flights, 0);
+	ck_assert_uint_gt(metrics.ticks, 0);
+	ck_assert_uint_eq(metrics.dropped[CLASS_INTERACTIVE][_i ? DROP_LEFT : DROP_EXPIRED], HALF);
+	free(first);
+	free(second);
+	free(third);
 	free(p);
 	close_bench(&b);
 }
@@ -288,7 +457,7 @@ START_TEST(admission_by_cost)
 	static const struct { int n; long seconds; enum err want; } cases[3] = {
 		{ 2, 2, ERR_BUSY }, { 2, 300, ERR_OK }, { 1, 3, ERR_BUSY },   /* the last one has two seconds before it */
 	};
-	b.m[1]->cost_ns = 1000000000;
+	pretend(b.m[1], 1000000000 + FIXTURE_WINDOW + FIXTURE_HORIZON);
 	for (int i = 0; i < 3; i++) {
 		a[i] = ask_new(b.m[1], cases[i].n, 0);
 		a[i]->batch.deadline_ns = monotonic_ns() + cases[i].seconds * 1000000000LL;
@@ -302,6 +471,85 @@ START_TEST(admission_by_cost)
 	for (int i = 0; i < 3; i++)
 		free(a[i]);
 	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* A queue full of one model's work has room for another's: its turn comes soon. */
+START_TEST(admission_by_turns)
+{
+	struct bench b;
+	sem_t go;
+	open_bench(&b, 1, 10000);
+	struct ask *p = plug(&b, &go);
+	struct ask *many = ask_new(b.m[0], 100, 0), *more = ask_new(b.m[0], 1, 0), *other = ask_new(b.m[1], 1, 0);
+	struct ask *bulk = ask_new(b.m[1], 1, 0);
+	pretend(b.m[0], 10000000);
+	pretend(b.m[1], 10000000);
+	bulk->batch.class = CLASS_BULK;
+	more->batch.deadline_ns = other->batch.deadline_ns = bulk->batch.deadline_ns = monotonic_ns() + 1000000000;
+	ck_ok(submit(&b, many));
+	ck_err(ERR_BUSY, submit(&b, more));     /* a second of work is before it */
+	ck_err(ERR_BUSY, submit(&b, bulk));
+	ck_ok(submit(&b, other));               /* a turn or two */
+	other->batch.deadline_ns = monotonic_ns() + LATER_S * 1000000000LL;
+	sem_post(&go);
+	wait_for(many);
+	wait_for(other);
+	ck_assert(other->rc == ERR_OK && right(other, b.m[1], 0));
+	free(many);
+	free(more);
+	free(other);
+	free(bulk);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* Before a body is read: a window of the model would have to fit in. */
+START_TEST(admission_by_headers)
+{
+	struct bench b;
+	sem_t go;
+	int retry = 0;
+	open_bench(&b, 1, 10000);
+	const int64_t soon = monotonic_ns() + 1000000000, later = soon + LATER_S * 1000000000LL;
+	pretend(b.m[1], 5000000000);
+	ck_ok(batcher_expects(b.b, b.m[1], soon, &retry, &b.f.e));   /* nobody is there: the body may be short */
+	struct ask *p = plug(&b, &go);
+	const uint64_t before = metrics.refused[REFUSED_BY_HEADERS];
+	ck_err(ERR_BUSY, batcher_expects(b.b, b.m[1], soon, &retry, &b.f.e));
+	ck_assert_int_ge(retry, 5);
+	ck_assert_uint_eq(metrics.refused[REFUSED_BY_HEADERS], before + 1);
+	ck_ok(batcher_expects(b.b, b.m[1], later, &retry, &b.f.e));
+	ck_ok(batcher_expects(b.b, b.m[0], soon, &retry, &b.f.e));   /* light */
+	sem_post(&go);
+	free(p);
+	close_bench(&b);
+}
+END_TEST
+
+/* Who refuses all because of one bad run would never learn better. */
+START_TEST(doubt_opens_the_door)
+{
+	struct bench b;
+	struct ask *a;
+	enum err rc = ERR_BUSY;
+	open_bench(&b, 1, 10000);
+	pretend(b.m[0], 100000000000);
+	for (int i = 0; rc && i < 1000; i++) {
+		a = ask_new(b.m[0], 1, 0);
+		a->batch.deadline_ns = monotonic_ns() + 60000000000;
+		rc = submit(&b, a);
+		ck_assert(!rc || rc == ERR_BUSY);
+		ck_assert(i || rc);
+		if (rc)
+			free(a);
+	}
+	ck_ok(rc);
+	wait_for(a);
+	ck_ok(a->rc);
+	free(a);
 	close_bench(&b);
 }
 END_TEST
@@ -439,7 +687,7 @@ START_TEST(turns_outside)
 	open_bench(&b, 1, 1000);
 	ck_ok(batch_ws_new(&ws, &b.f.e));
 	struct ask *first = plug(&b, &go);
-	b.m[0]->cost_ns = BATCH_TURN_NS / 20;
+	pretend(b.m[0], BATCH_TURN_NS / 20);
 	struct ask *light = ask_new(b.m[0], 50, 3);
 	light->batch.polled = true;
 	ck_assert(batcher_is_light(b.m[0]));
@@ -447,7 +695,6 @@ START_TEST(turns_outside)
 	ck_assert(!is_done(light));
 	for (int turn = 0; turn < 3; turn++) {   /* 20, 20, 10 */
 		ck_assert(!is_done(light));
-		b.m[0]->cost_ns = BATCH_TURN_NS / 20;   /* as predicted: the machine learns another */
 		ck_assert(batcher_turn(b.b, ws));
 	}
 	ck_assert(is_done(light));
@@ -464,12 +711,12 @@ END_TEST
 /* What is heavy, or not known yet, is for the compute threads, also when its caller polls. */
 START_TEST(heavy_is_for_threads)
 {
-	static const uint64_t cost[] = { 0, BATCH_TURN_NS + 1 };
+	static const uint64_t cost[] = { 0, BATCH_TURN_NS + 1000 };
 	struct bench b;
 	struct batch_ws *ws;
 	open_bench(&b, 1, 1000);
 	ck_ok(batch_ws_new(&ws, &b.f.e));
-	b.m[0]->cost_ns = cost[_i];
+	pretend(b.m[0], cost[_i]);
 	ck_assert(!batcher_is_light(b.m[0]));
 	struct ask *a = ask_new(b.m[0], 2, 5);
 	a->batch.polled = true;   /* as when it was light a moment ago: nobody is woken */
@@ -488,7 +735,7 @@ START_TEST(backlog_wakes_threads)
 {
 	struct bench b;
 	open_bench(&b, 2, 1000);
-	b.m[0]->cost_ns = BATCH_TURN_NS / 4;
+	pretend(b.m[0], BATCH_TURN_NS / 4);
 	struct ask *a = ask_new(b.m[0], 5, 7);
 	a->batch.polled = true;
 	ck_ok(submit(&b, a));
@@ -505,11 +752,18 @@ int main(void)
 	TCase *c = tcase_create("batcher");
 	tcase_set_timeout(c, 300);
 	tcase_add_loop_test(c, same_bits_in_any_batch, 0, 8);
+	tcase_add_loop_test(c, same_bits_in_mixed_lengths, 0, 2);
 	tcase_add_test(c, same_bits_among_strangers);
 	tcase_add_test(c, turns);
+	tcase_add_test(c, turns_by_cost);
+	tcase_add_test(c, classes);
 	tcase_add_test(c, expired_and_abandoned);
+	tcase_add_loop_test(c, dropped_in_the_air, 0, 2);
 	tcase_add_test(c, capacity);
 	tcase_add_test(c, admission_by_cost);
+	tcase_add_test(c, admission_by_turns);
+	tcase_add_test(c, admission_by_headers);
+	tcase_add_test(c, doubt_opens_the_door);
 	tcase_add_test(c, gauges);
 	tcase_add_test(c, stop);
 	tcase_add_test(c, threads);

@@ -8,8 +8,7 @@
 
 #include "model/base/rng.h"
 #include "model/base/strbuf.h"
-
-#include <check.h>
+#include "tests/unit/check.h"
 
 #define MIB (1u << 20)
 

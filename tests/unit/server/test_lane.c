@@ -60,7 +60,7 @@ static enum err run(struct lane_task *task, struct store *s, struct error *e)
 		sem_wait(t->go);
 	}
 	enum err rc = t->model ? put(s, t->model, &t->version, e) : ERR_OK;
-	return !rc && t->fails ? (fail)(e, t->fails, "there", "task %d fails", t->number) : rc;
+	return !rc && t->fails ? fail(e, t->fails, "there", "task %d fails", t->number) : rc;
 }
 
 static void done(struct lane_task *task, enum err rc, const struct error *e)

@@ -269,13 +269,13 @@ START_TEST(admission_by_tokens)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct ask *a = ask_writer(&b, cases[i].prompt, cases[i].max_tokens);
 		int retry = 0;
-		b.m[TEXT_GENERATE]->cost_ns = 1000000;
+		b.m[TEXT_GENERATE]->cost = (struct cost){ .step_ns = 1000000, .runs = 1, .x = 1, .y = 1000000 };
 		a->batch.deadline_ns = monotonic_ns() + cases[i].ms * 1000000;
 		ck_err(cases[i].want, batcher_submit(b.b, &a->batch, &retry, NULL));
 		if (!cases[i].want) {
 			wait_for(a);
 			ck_ok(a->rc);
-			ck_assert_uint_lt(b.m[TEXT_GENERATE]->cost_ns, 1000000);   /* it learnt that it is faster */
+			ck_assert_uint_lt(b.m[TEXT_GENERATE]->cost.step_ns, 1000000);   /* it learnt that it is faster */
 		}
 		ask_free(a);
 	}

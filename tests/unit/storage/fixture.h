@@ -10,8 +10,7 @@
 #include "storage/job_store.h"
 #include "storage/key_store.h"
 #include "storage/model_store.h"
-
-#include <check.h>   /* last: it makes a macro of fail */
+#include "tests/unit/check.h"
 
 struct fixture {
 	char folder[48];

@@ -319,6 +319,28 @@ static const struct { const char *what, *sql; } damages[] = {
 		" UPDATE dataset_chunk SET dataset_id = 77" },
 };
 
+/* Of a file that this connection made, and of one that it found. */
+START_TEST(memory_does_not_grow_with_the_file)
+{
+	enum { MODELS = 48, FLOATS = 1 << 16, CACHE = 4 << 20, BESIDE = 2 << 20 };
+	struct fixture f;
+	struct model_blobs blobs = sample_blobs();
+	float *weights = calloc(FLOATS, sizeof *weights);
+	int version;
+	ck_assert_ptr_nonnull(weights);
+	blobs.weights = weights;
+	blobs.n_weights = FLOATS;
+	fixture_open(&f);
+	if (_i)
+		fixture_reopen(&f);
+	for (int i = 0; i < MODELS; i++)
+		ck_ok(&f, model_put(f.s, "m", &blobs, NULL, &version, &f.e));
+	ck_assert_int_le(sqlite3_memory_used(), CACHE + BESIDE);
+	fixture_close(&f);
+	free(weights);
+}
+END_TEST
+
 START_TEST(check_finds_damage)
 {
 	struct fixture f;
@@ -413,6 +435,7 @@ int main(void)
 	tcase_add_test(t, closing_rolls_back);
 	tcase_add_test(t, busy_is_counted);
 	tcase_add_test(t, checkpoints_of_the_log);
+	tcase_add_loop_test(t, memory_does_not_grow_with_the_file, 0, 2);
 	tcase_add_loop_test(t, check_finds_damage, 0, sizeof damages / sizeof *damages);
 	tcase_add_test(t, two_processes);
 	suite_add_tcase(suite, t);

@@ -10,7 +10,7 @@
 #include "tests/unit/text/faults.h"
 #include "tests/unit/text/toy.h"
 
-#include "tests/unit/series/suite.h"   /* last: check.h defines a macro fail() */
+#include "tests/unit/series/suite.h"
 
 #define ROWS 40        /* more than a group of the inference execution */
 #define MOST 128       /* tokens of any test's input and answer together */
@@ -144,10 +144,25 @@ END_TEST
 
 /* ---- generate ---- */
 
-static const struct { enum encoder_type encoder; int layers; bool batch_norm; enum token_unit unit; } speakers[] = {
-	{ ENCODER_LSTM, 2, false, TOKEN_CHARACTER }, { ENCODER_GRU, 1, false, TOKEN_CHARACTER },
-	{ ENCODER_RNN, 3, false, TOKEN_WORD }, { ENCODER_LSTM, 1, true, TOKEN_WORD },
+static const struct {
+	enum encoder_type encoder;
+	int layers;
+	bool batch_norm;
+	enum token_unit unit;
+	struct cache_options cache;
+} speakers[] = {
+	{ ENCODER_LSTM, 2, false, TOKEN_CHARACTER, { 0 } }, { ENCODER_GRU, 1, false, TOKEN_CHARACTER, { 0 } },
+	{ ENCODER_RNN, 3, false, TOKEN_WORD, { 0 } }, { ENCODER_LSTM, 1, true, TOKEN_WORD, { 0 } },
+	{ ENCODER_LSTM, 2, false, TOKEN_CHARACTER, { 500, 15, 0.3 } }, { ENCODER_GRU, 1, true, TOKEN_CHARACTER, { 5, 4, 0.9 } },
+	{ ENCODER_RNN, 1, false, TOKEN_WORD, { 1, 30, 0.5 } }, { ENCODER_GRU, 1, false, TOKEN_CHARACTER, { 20, 10, 0 } },
 };
+
+/* The toy's cache, which toy_load() forgets. */
+static void give_cache(struct toy *t, int i)
+{
+	if (speakers[i].cache.size)
+		ck_assert_int_eq(text_model_set_cache(t->model, &speakers[i].cache, NULL), ERR_OK);
+}
 
 static void speaker(struct toy *t, int i, uint64_t seed)
 {
@@ -156,13 +171,14 @@ static void speaker(struct toy *t, int i, uint64_t seed)
 	net.layers = speakers[i].layers;
 	net.batch_norm = speakers[i].batch_norm;
 	toy_init(t, &net, speakers[i].unit, seed);
-	if (!net.batch_norm)
-		return;
-	size_t n;
-	float *variance = toy_tensor(t, "norm.running_var", &n);
-	for (size_t k = 0; k < n; k++)
-		variance[k] = 1 + fabsf(variance[k]);
-	toy_load(t);
+	if (net.batch_norm) {
+		size_t n;
+		float *variance = toy_tensor(t, "norm.running_var", &n);
+		for (size_t k = 0; k < n; k++)
+			variance[k] = 1 + fabsf(variance[k]);
+		toy_load(t);
+	}
+	give_cache(t, i);
 }
 
 static const char *const prompts[] = {
@@ -203,10 +219,40 @@ static int32_t plain_draw(const float *score, int n, const struct sampling *s, i
 	return said;
 }
 
+static double cosine(const float *a, const float *b, int n)
+{
+	double ab = 0, aa = 0, bb = 0;
+
+	for (int k = 0; k < n; k++) {
+		ab += (double)a[k] * b[k];
+		aa += (double)a[k] * a[k];
+		bb += (double)b[k] * b[k];
+	}
+	return ab / sqrt(aa * bb);
+}
+
+/* What a cache makes of the scores behind n tokens: state [n][width] is what stood behind each of them. */
+static void plain_cache(const struct text_model *m, const int32_t *token, int n, const float *state, float *score)
+{
+	const struct cache_options *o = &m->cache;
+	int classes = m->net.classes, width = net_width(&m->net), from = n - 1 > o->size ? n - 1 - o->size : 0;
+	double memory[CLASSES] = { 0 }, sum = 0, log_probability[CLASSES];
+
+	for (int i = from; i < n - 1; i++) {
+		double weight = exp(o->sharpness * cosine(state + i * width, state + (n - 1) * width, width));
+		memory[token[i + 1]] += weight;
+		sum += weight;
+	}
+	for (int k = 0; k < classes; k++)
+		log_probability[k] = toy_log_probability(score, classes, k);
+	for (int k = 0; k < classes && sum > 0; k++)
+		score[k] = (float)log((1 - o->share) * exp(log_probability[k]) + o->share * memory[k] / sum);
+}
+
 /* The job's text is what a plain loop says, which reads everything again for each token. */
 static void check_text(const struct toy *t, const struct text_job *j)
 {
-	static float y[MOST * CLASSES];
+	static float y[MOST * CLASSES], state[MOST * CLASSES];
 	int32_t token[MOST] = { TOKEN_BOUNDARY };
 	const struct text_model *m = t->model;
 	int n = m->net.classes, prompt = (int)vocabulary_encode(m->source, j->text, j->len, token, MOST), said = 0;
@@ -217,7 +263,11 @@ static void check_text(const struct toy *t, const struct text_job *j)
 
 	while (said < j->max_tokens && !ended) {
 		toy_forward(t, token, begin + said, y, NULL);
-		const float *score = y + (size_t)(begin + said - 1) * n;
+		float *score = y + (size_t)(begin + said - 1) * n;
+		if (m->cache.size) {
+			toy_hidden(t, token, begin + said, state);
+			plain_cache(m, token, begin + said, state, score);
+		}
 		token[begin + said] = plain_draw(score, n, &j->sampling, said);
 		log_probability += toy_log_probability(score, n, token[begin + said]);
 		ended = token[begin + said] == TOKEN_BOUNDARY;
@@ -250,7 +300,7 @@ START_TEST(generates_what_a_plain_loop_says)
 			ended += j.ended;
 			strbuf_fini(&out);
 		}
-	ck_assert_int_gt(ended, 0);   /* both ends of a text have been seen */
+	ck_assert(ended > 0 || speakers[_i].cache.size);   /* both ends of a text have been seen */
 	ck_assert_int_lt(ended, COUNT(prompts) * COUNT(samplings));
 	toy_fini(&t);
 }
@@ -378,6 +428,34 @@ START_TEST(pieces_make_the_text)
 		strbuf_fini(&l.text);
 		strbuf_fini(&out);
 	}
+	toy_fini(&t);
+}
+END_TEST
+
+static const struct { enum text_task task; struct cache_options cache; const char *where; } refused_caches[] = {
+	{ TEXT_CLASSIFY,  { 10, 10, 0.5 },    "cache" },
+	{ TEXT_TRANSLATE, { 10, 10, 0.5 },    "cache" },
+	{ TEXT_GENERATE,  { 0, 10, 0.5 },     "size" },
+	{ TEXT_GENERATE,  { -1, 10, 0.5 },    "size" },
+	{ TEXT_GENERATE,  { 10001, 10, 0.5 }, "size" },
+	{ TEXT_GENERATE,  { 10, 0, 0.5 },     "sharpness" },
+	{ TEXT_GENERATE,  { 10, NAN, 0.5 },   "sharpness" },
+	{ TEXT_GENERATE,  { 10, 1e9, 0.5 },   "sharpness" },
+	{ TEXT_GENERATE,  { 10, 10, -0.1 },   "share" },
+	{ TEXT_GENERATE,  { 10, 10, 1.1 },    "share" },
+	{ TEXT_GENERATE,  { 10, 10, NAN },    "share" },
+};
+
+START_TEST(refuses_caches)
+{
+	struct net_spec net = toy_net(refused_caches[_i].task, ENCODER_GRU);
+	struct error e = { 0 };
+	struct toy t;
+
+	toy_init(&t, &net, TOKEN_CHARACTER, 3);
+	ck_assert_int_eq(text_model_set_cache(t.model, &refused_caches[_i].cache, &e), ERR_INVALID);
+	ck_assert_str_eq(e.where, refused_caches[_i].where);
+	ck_assert_int_eq(t.model->cache.size, 0);
 	toy_fini(&t);
 }
 END_TEST
@@ -670,6 +748,8 @@ START_TEST(every_allocation_may_fail)
 	long n = -1;
 
 	toy_init(&t, &net, TOKEN_CHARACTER, 51);
+	if (net.decoder == DECODER_TOKEN)
+		ck_assert_int_eq(text_model_set_cache(t.model, &(struct cache_options){ 9, 10, 0.2 }, NULL), ERR_OK);
 	for (long k = 0; n < 0; k++) {
 		struct text_job j = job_of("abcdefghij", &out);
 		j.probability = probability;
@@ -719,6 +799,7 @@ int main(void)
 	c = new_case(s, "generate");
 	tcase_add_loop_test(c, generates_what_a_plain_loop_says, 0, COUNT(speakers));
 	tcase_add_test(c, equals_go_by_their_numbers);
+	tcase_add_loop_test(c, refuses_caches, 0, COUNT(refused_caches));
 	tcase_add_loop_test(c, company_changes_nothing, 0, COUNT(speakers));
 	tcase_add_test(c, a_seed_is_a_text);
 	tcase_add_loop_test(c, pieces_make_the_text, 0, COUNT(speakers));

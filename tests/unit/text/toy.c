@@ -6,8 +6,7 @@
 
 #include "model/base/rng.h"
 #include "model/nn/network.h"
-
-#include <check.h>   /* last: it defines a macro fail() */
+#include "tests/unit/check.h"
 
 #define ATTENTION 6
 #define SPREAD 0.6   /* of drawn weights: scores that lie well apart */
@@ -130,6 +129,28 @@ void toy_forward(const struct toy *t, const int32_t *token, int T, float *y, flo
 		&(struct network_output){ .y = y, .attention = attention }, ws);
 	free(x);
 	free(ws);
+}
+
+void toy_hidden(const struct toy *t, const int32_t *token, int T, float *hidden)
+{
+	struct tensor_table own, table;
+	struct toy through = { .net = t->net };
+	int width = net_width(&t->net);
+
+	through.net.classes = width;
+	net_tensors(&t->net, &own);
+	net_tensors(&through.net, &table);
+	through.params = calloc(table.count, sizeof *through.params);
+	ck_assert_ptr_nonnull(through.params);
+	for (int k = 0; k < table.n; k++) {
+		const struct tensor *to = &table.tensor[k], *from = tensor_find(&own, to->name);
+		if (strncmp(to->name, "output.", 7))
+			memcpy(through.params + to->offset, t->params + from->offset, to->count * sizeof *t->params);
+	}
+	for (int k = 0; k < width; k++)
+		through.params[tensor_find(&table, "output.weight")->offset + (size_t)(k * width + k)] = 1;
+	toy_forward(&through, token, T, hidden, NULL);
+	free(through.params);
 }
 
 double toy_log_probability(const float *score, int n, int class)

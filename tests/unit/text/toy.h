@@ -28,6 +28,9 @@ void toy_load(struct toy *t);
 
 /** The network over T tokens by network_forward(): y [net_steps(T)][classes]; attention [horizon][T] or NULL. */
 void toy_forward(const struct toy *t, const int32_t *token, int T, float *y, float *attention);
+/** What the output of a token decoder reads behind each of T tokens, [T][width]: the answer of the same network with an
+ *  output that gives out its input. */
+void toy_hidden(const struct toy *t, const int32_t *token, int T, float *hidden);
 /** log of a class's probability among n scores, in the obvious way. */
 double toy_log_probability(const float *score, int n, int class);
 

@@ -2,10 +2,11 @@
 
 #include "model/base/rng.h"
 
-#include <check.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
+
+#include "tests/unit/check.h"
 
 #define THREADS_MAX 4
 

@@ -8,11 +8,12 @@
 #include "model/examples_series.h"
 #include "model/text/bigram.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/unit/check.h"
 
 static struct frame *texts(const char *const *rows, int n, int columns)
 {
@@ -304,6 +305,68 @@ START_TEST(an_order_has_each_once)
 }
 END_TEST
 
+/* A share of what is read, never of what is told, other places in each epoch; validation reads all. */
+START_TEST(dropped_tokens_are_read_as_unknown)
+{
+	struct recipe r;
+	struct batch b, again;
+	size_t n = 0, dropped = 0, moved = 0;
+	text_recipe(&r, PRESET_CHAR_RNN, 3, 1);
+	r.random_crop = false;
+	r.token_dropout = 0.25;
+	r.train = 0.8;
+	r.validation = r.test = 0.1;
+	struct examples *x = new_examples(&r, texts(alphabet, 3, 1));
+	ck_assert_int_eq(batch_init(&b, x, 16, NULL), ERR_OK);
+	ck_assert_int_eq(batch_init(&again, x, 16, NULL), ERR_OK);
+	for (int epoch = 1; epoch <= 300; epoch++)
+		for (size_t i = 0; i < x->count[SHARE_TRAIN]; i++) {
+			load_one(x, &b, SHARE_TRAIN, i, epoch);
+			load_one(x, &again, SHARE_TRAIN, i, epoch + 1);
+			for (size_t k = 0; k < 3; k++) {
+				const float read = (float)corpus_of(x)->token[i * 3 + k];
+				ck_assert(b.x[k] == read || b.x[k] == TOKEN_UNKNOWN);
+				ck_assert(b.target[k] == (float)corpus_of(x)->token[i * 3 + k + 1]);
+				n++;
+				dropped += b.x[k] != read;
+				moved += b.x[k] != again.x[k];
+			}
+		}
+	ck_assert_msg(fabs((double)dropped - 0.25 * (double)n) <= 5 * sqrt((double)n * 0.25 * 0.75), "%zu of %zu", dropped, n);
+	ck_assert_msg(fabs((double)moved - 0.375 * (double)n) <= 5 * sqrt((double)n * 0.375 * 0.625), "%zu of %zu", moved, n);
+	load_one(x, &b, SHARE_VALIDATION, 0, 0);
+	for (int k = 0; k < b.T; k++)
+		ck_assert(b.x[k] == (float)corpus_of(x)->token[corpus_of(x)->first[1] + (size_t)k - 1]);
+	batch_fini(&again);
+	batch_fini(&b);
+	examples_free(x);
+}
+END_TEST
+
+/* Row k of the minibatches reads one run from end to end, in every epoch the same; what is left over comes last. */
+START_TEST(stateful_minibatches_go_on)
+{
+	struct recipe r;
+	uint32_t order[32], later[32];
+	text_recipe(&r, PRESET_CHAR_RNN, 2, 1);
+	r.random_crop = false;
+	r.stateful = true;
+	r.batch_size = 4;
+	r.train = 0.8;
+	r.validation = r.test = 0.1;
+	struct examples *x = new_examples(&r, texts(alphabet, 3, 1));
+	size_t n = x->count[SHARE_TRAIN], length = n / 4;
+	ck_assert(n <= 32 && length >= 2 && n % 4 > 0);
+	examples_order(x, SHARE_TRAIN, 1, order, NULL);
+	examples_order(x, SHARE_TRAIN, 2, later, NULL);
+	for (size_t i = 0; i < n; i++) {
+		ck_assert_uint_eq(order[i], i < length * 4 ? i % 4 * length + i / 4 : i);
+		ck_assert_uint_eq(later[i], order[i]);
+	}
+	examples_free(x);
+}
+END_TEST
+
 /* ---- series ---- */
 
 /* What reconstructs has its window for a target, within its share, standardised by the training rows. */
@@ -431,6 +494,8 @@ int main(void)
 	tcase_add_test(c, rows_are_dealt_out_once);
 	tcase_add_test(c, crops_of_a_text_lie_anywhere);
 	tcase_add_test(c, an_order_has_each_once);
+	tcase_add_test(c, stateful_minibatches_go_on);
+	tcase_add_test(c, dropped_tokens_are_read_as_unknown);
 	tcase_add_test(c, a_window_is_its_own_target);
 	tcase_add_test(c, crops_keep_the_newest_rows);
 	tcase_add_test(c, an_instance_norm_shares_units);

@@ -6,10 +6,11 @@
 #include "model/nn/network.h"
 #include "model/trainer_state.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/unit/check.h"
 
 enum { ROWS = 64, QUANTILES = 7, NUMBERS_MAX = 16 };
 

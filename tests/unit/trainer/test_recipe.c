@@ -1,11 +1,12 @@
 /* Every limit of a recipe, from both sides, what presets set and what does not go together. */
 #include "fixture.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/unit/check.h"
 
 START_TEST(defaults_are_those_of_the_manual)
 {
@@ -458,6 +459,19 @@ static const struct composition_case {
 	{ "/training/forget_bias",     GRU_L,         FRACTION(init.forget_bias, 1),   .want = ERR_INVALID },
 	{ "/training/random_crop",     LSTM_L,        FLAG(random_crop, true),     .want = ERR_OK },
 	{ "/training/random_crop",     ANSWERS,       FLAG(random_crop, true),     .want = ERR_INVALID },
+	{ "/training/stateful",        CHARS,         FLAG(stateful, true),        .want = ERR_OK },
+	{ "/training/stateful",        LSTM_L,        FLAG(stateful, true),        .want = ERR_INVALID },
+	{ "/text/cache",               CHARS,         NUMBER(cache, 100),          .want = ERR_OK },
+	{ "/text/cache",               CHARS,         NUMBER(cache, 10001),        .want = ERR_INVALID },
+	{ "/text/cache",               LABELS,        NUMBER(cache, 100),          .want = ERR_INVALID },
+	{ "/training/average_decay",   LSTM_L,        FRACTION(average_decay, 0.999),  .want = ERR_OK },
+	{ "/training/average_decay",   LSTM_L,        FRACTION(average_decay, 1),      .want = ERR_INVALID },
+	{ "/training/token_dropout",   LABELS,        FRACTION(token_dropout, 0.95),   .want = ERR_OK },
+	{ "/training/token_dropout",   CHARS,         FRACTION(token_dropout, 0.96),   .want = ERR_INVALID },
+	{ "/training/token_dropout",   LSTM_L,        FRACTION(token_dropout, 0.1),    .want = ERR_INVALID },
+	{ "/training/weight_dropout",  LSTM_L,        FRACTION(weight_dropout, 0.95),  .want = ERR_OK },
+	{ "/training/weight_dropout",  LSTM_L,        FRACTION(weight_dropout, 0.96),  .want = ERR_INVALID },
+	{ "/training/weight_dropout",  TRANSFORMER_L, FRACTION(weight_dropout, 0.5),   .want = ERR_INVALID },
 	{ "/training/loss",            CHARS,         NUMBER(loss, LOSS_MSE),      .want = ERR_INVALID },
 	{ "/training/loss",            LSTM_L,        NUMBER(loss, LOSS_CROSS_ENTROPY), .want = ERR_INVALID },
 	{ "/training/loss",            LSTM_L,        NUMBER(loss, 5),             .want = ERR_INVALID },

@@ -3,10 +3,11 @@
 
 #include "model/trainer_state.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/unit/check.h"
 
 #define EPOCHS 5
 

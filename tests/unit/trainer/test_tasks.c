@@ -6,11 +6,12 @@
 #include "model/nn/network.h"
 #include "model/trainer_state.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/unit/check.h"
 
 #define EPOCHS 3
 #define LINES  900   /* of the corpus */
@@ -100,8 +101,9 @@ static const struct task_case {
 	double loss, baseline;       /* of the model on the test part at most, of the baseline at least: scores below */
 	enum encoder_type encoder;
 	enum decoder_type decoder;
-	bool batch_norm, instance_norm, crop, reverse, orthogonal;
-	double dropout, teacher;
+	bool batch_norm, instance_norm, crop, reverse, orthogonal, stateful;
+	double dropout, teacher, weight_dropout, token_dropout, average;
+	int cache;
 } cases[] = {
 	{ "segments", PRESET_SEGMENT_GRU, sine, "y", 24, 6, 12, 12, 0.01, 0.3, 1.5, ENCODER_GRU, DECODER_SEGMENT,
 	  .dropout = 0.1 },
@@ -120,6 +122,11 @@ static const struct task_case {
 	{ "language", PRESET_CHAR_RNN, corpus, NULL, 24, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_LSTM, DECODER_TOKEN, .crop = true },
 	{ "language, gru", PRESET_CHAR_RNN, corpus, "text", 16, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_GRU, DECODER_TOKEN,
 	  .batch_norm = true, .orthogonal = true },
+	{ "language, stateful", PRESET_CHAR_RNN, corpus, NULL, 12, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_LSTM, DECODER_TOKEN,
+	  .crop = true, .stateful = true, .weight_dropout = 0.2, .token_dropout = 0.05,
+	  .average = 0.9, .cache = 40 },
+	{ "language, stateful gru", PRESET_CHAR_RNN, corpus, NULL, 12, 1, 24, 20, 0.02, 0.05, 0.5, ENCODER_GRU, DECODER_TOKEN,
+	  .stateful = true, .dropout = 0.1 },
 	{ "labels", PRESET_CLASSIFIER, labelled, "label", 16, 1, 12, 20, 0.02, 0.05, 0.4, ENCODER_LSTM, DECODER_POOL,
 	  .dropout = 0.1 },
 	{ "cropped labels", PRESET_CLASSIFIER, labelled, "label", 9, 1, 12, 20, 0.02, 0.15, 0.4, ENCODER_GRU, DECODER_MEAN,
@@ -154,6 +161,11 @@ static void make_recipe(const struct task_case *c, struct recipe *r)
 	r->instance_norm = c->instance_norm;
 	r->random_crop = c->crop;
 	r->reverse = c->reverse;
+	r->stateful = c->stateful;
+	r->weight_dropout = c->weight_dropout;
+	r->token_dropout = c->token_dropout;
+	r->average_decay = c->average;
+	r->cache = c->cache;
 	r->init.orthogonal = c->orthogonal;
 	r->init.forget_bias = c->encoder == ENCODER_LSTM ? 1 : 0;
 	r->dropout = c->dropout;
@@ -347,6 +359,52 @@ END_TEST
 /* ---- figures of texts ---- */
 
 /* The model's own answers, one by one with the training execution, make the same figures. */
+/* Half of what is trained on is drawn letters; then a word comes, over and over, that nobody has seen. */
+static struct frame *new_word(void)
+{
+	struct frame *f = new_texts("text", NULL);
+	struct rng rng;
+	char row[] = "abcdefgh";
+	rng_init(&rng, 6, RNG_TEST, 0);
+	for (int i = 0; i < 400; i++) {
+		for (int k = 0; k < 8; k++)
+			row[k] = (char)('a' + rng_below(&rng, 8));
+		add_row(f, i < 280 || i % 2 ? row : "hagbfced", NULL);
+	}
+	return f;
+}
+
+static double nats_with_cache(int cache, struct cache_options *chosen)
+{
+	struct task_case c = cases[FIRST_TEXT];
+	struct recipe r;
+	struct trained made = { 0 };
+	struct evaluation v = { 0 };
+	c.cache = cache;
+	make_recipe(&c, &r);
+	r.epochs = 2;
+	struct trainer *t = fixture_trainer(&r, new_word());
+	float *params = calloc(trainer_plan(t)->weights, sizeof *params);
+	ck_assert_int_eq(fixture_train(t, 2, NULL, NULL), ERR_OK);
+	ck_assert_int_eq(trainer_finish(t, &made, params, &v, NULL), ERR_OK);
+	*chosen = made.text->cache;
+	double nats = v.text.nats;
+	evaluation_fini(&v);
+	trained_fini(&made);
+	free(params);
+	trainer_free(t);
+	return nats;
+}
+
+START_TEST(a_cache_knows_what_has_been_said)
+{
+	struct cache_options none, chosen;
+	double without = nats_with_cache(0, &none), with = nats_with_cache(300, &chosen);
+	ck_assert(none.size == 0 && chosen.size == 300 && chosen.sharpness > 0 && chosen.share > 0);
+	ck_assert_msg(with < without - 0.1, "%g nats with, %g without", with, without);
+}
+END_TEST
+
 START_TEST(nats_are_those_of_one_long_text)
 {
 	const struct task_case *c = &cases[FIRST_TEXT];
@@ -522,6 +580,7 @@ int main(void)
 	tcase_add_loop_test(c, a_state_of_other_texts_is_refused, FIRST_TEXT, COUNT(cases));
 	tcase_add_test(c, statistics_are_measured);
 	tcase_add_test(c, nats_are_those_of_one_long_text);
+	tcase_add_test(c, a_cache_knows_what_has_been_said);
 	tcase_add_loop_test(c, bad_texts_are_refused, 0, COUNT(refusals));
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

@@ -4,11 +4,12 @@
 #include "model/examples_series.h"
 #include "model/trainer_state.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/unit/check.h"
 
 struct finished { struct trained made; float *params; struct evaluation v; };
 
