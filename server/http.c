@@ -34,7 +34,7 @@
 #define KEPT_BYTES        (32u << 10)    /* of each of their buffers, at most */
 #define STREAM_END_MS     1000
 #define NAP_NS            50000
-#define EASE_NS           2000000        /* a nap of an overloaded listener, and between two of them */
+#define EASE_NS           5000000        /* a nap of an overloaded listener, and between two of them */
 
 /* Where a request stands. Who brings it to FINISHED is one thread, any; all else happens on its listener's.
  *
@@ -406,11 +406,10 @@ static enum err accept_headers(struct exchange *x, const char *method, const str
 	rc = accept_body(x, g, e);
 	if (rc || r->route->lane != LANE_PREDICT)
 		return rc;
+	r->started_ns -= connection_waited_ns(x->connection);   /* its deadline ran while this thread was elsewhere */
 	rc = inference_expects(r, e);
 	if (rc)
 		ease_off(x->listener);
-	else
-		r->started_ns -= connection_waited_ns(x->connection);   /* its deadline ran while this thread was elsewhere */
 	return rc;
 }
 

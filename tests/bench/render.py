@@ -138,20 +138,20 @@ def in_company(result):
 
 
 def overloaded(result):
-    rows = result["rows"]
-    most = rows[-1]["rate"]
-    plot = svg.Plot("Answers within the objective over arrivals", svg.Axis("arrivals a second", 0, most),
-        svg.Axis("a second", *svg.around([r["goodput"] for r in rows])))
-    plot.line("goodput", [(r["rate"], r["goodput"]) for r in rows])
-    plot.line("peak", [(0, result["peak"]), (most, result["peak"])], dashed=True)
-    waits = svg.Plot("Latency of admitted requests over arrivals", svg.Axis("arrivals a second", 0, most),
-        svg.Axis("ms", *svg.around([result["objective_ms"], *(r["answered_ms"]["p99"] for r in rows)])))
-    waits.line("p99", [(r["rate"], r["answered_ms"]["p99"]) for r in rows])
-    waits.line("p50", [(r["rate"], r["answered_ms"]["p50"]) for r in rows])
+    most = max(overload.BEYOND)
+    plot = svg.Plot("Answers within the objective over arrivals", svg.Axis("times the peak", 0, most),
+        svg.Axis("of the peak", 0, 1.1))
+    waits = svg.Plot("p99 of admitted requests over arrivals", svg.Axis("times the peak", 0, most),
+        svg.Axis("ms", 0, result["objective_ms"] * 1.2))
+    text = []
+    for one in result["models"]:
+        peak, rows, name = one["peak"], one["rows"], f"{one['units']} units"
+        plot.line(name, [(r["rate"] / peak, r["goodput"] / peak) for r in rows])
+        waits.line(name, [(r["rate"] / peak, r["answered_ms"]["p99"]) for r in rows])
+        text += ["", f"{name}:", "", *markdown(overload.HEAD, (overload.cells(r, peak) for r in rows))]
     waits.line("objective", [(0, result["objective_ms"]), (most, result["objective_ms"])], dashed=True)
-    return [*markdown(overload.HEAD, (overload.cells(r, result["peak"]) for r in rows)),
-        *picture("overload", "goodput over arrivals"), *picture("overload-latency", "latency over arrivals")], {
-        "overload": plot.text(), "overload-latency": waits.text()}
+    return [*text[1:], *picture("overload", "goodput over arrivals"),
+        *picture("overload-latency", "latency over arrivals")], {"overload": plot.text(), "overload-latency": waits.text()}
 
 
 def company(result):
